@@ -1,0 +1,1 @@
+//! What chat means: every operation is one transaction over `store`.

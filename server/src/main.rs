@@ -1,0 +1,3 @@
+//! The binary `suda`.
+
+fn main() {}

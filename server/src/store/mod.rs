@@ -1,0 +1,1 @@
+//! One seam over ordered keys, with three engines.
