@@ -11,7 +11,35 @@ pub mod json;
 pub mod mux;
 mod varint;
 
+use bytes::Bytes;
+use serde::Serialize;
+
 use crate::{ErrorCode, WireError};
+
+/// Which of the two codecs a link speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// Length-prefixed postcard.
+    Binary,
+    /// JSON text.
+    Json,
+}
+
+impl Codec {
+    /// One whole frame, as it goes on a stream: with its length in front in [`Codec::Binary`], bare text in
+    /// [`Codec::Json`].
+    #[must_use]
+    pub fn encode<F: Serialize>(self, frame: &F) -> Bytes {
+        match self {
+            Self::Binary => {
+                let mut out = Vec::new();
+                binary::encode(frame, &mut out);
+                out.into()
+            }
+            Self::Json => json::encode(frame).into(),
+        }
+    }
+}
 
 /// Bytes or text that are not what the protocol says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
