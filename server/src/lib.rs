@@ -15,4 +15,5 @@
 
 pub mod chat;
 pub mod clock;
+pub mod link;
 pub mod store;
