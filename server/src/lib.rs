@@ -14,6 +14,9 @@
 //! ```
 
 pub mod chat;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod link;
 pub mod store;
+pub mod telemetry;

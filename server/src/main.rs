@@ -1,3 +1,7 @@
 //! The binary `suda`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    suda_server::cli::run()
+}

@@ -1,0 +1,41 @@
+//! The commands of the binary `suda`.
+
+mod config;
+mod output;
+mod settings_args;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use settings_args::SettingsArgs;
+
+/// A real-time messaging server.
+#[derive(Debug, Parser)]
+#[command(name = "suda", version, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the settings in force and where each came from.
+    Config(config::ConfigArgs),
+    /// Print the version.
+    Version,
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Config(args) => config::run(args),
+        Command::Version => output::line(&format!("suda {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        output::complain(&error);
+        ExitCode::FAILURE
+    })
+}
