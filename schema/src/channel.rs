@@ -65,6 +65,7 @@ append_only! {
 
 /// Append to the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Send {
     /// Made by the client, the same on every retry.
     pub client_msg_id: ClientMsgId,
@@ -74,6 +75,7 @@ pub struct Send {
 
 append_only! {
     /// What to append.
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
     pub enum Op {
         /// A message.
         0 "message" Message(NewMessage),
@@ -88,6 +90,7 @@ append_only! {
 
 /// A message to be sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewMessage {
     /// What it says.
     #[serde(with = "embedded")]
@@ -105,6 +108,7 @@ pub struct NewMessage {
 
 /// New text for a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewEdit {
     /// Which message.
     pub target: Seq,
@@ -118,6 +122,7 @@ pub struct NewEdit {
 
 /// Read and delivered positions. They only move forward; a smaller one changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Marks {
     /// Everything up to here has reached this device.
     #[serde(default)]
@@ -193,6 +198,7 @@ pub struct Entries {
 
 /// A send is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ack {
     /// The send's.
     pub client_msg_id: ClientMsgId,

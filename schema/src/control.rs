@@ -107,6 +107,7 @@ pub struct Sync {
 
 /// A place in the channel list, which is ordered by activity, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SyncCursor {
     /// `last_at_ms` of the last channel seen.
     pub last_at_ms: u64,
@@ -208,6 +209,7 @@ pub struct PresenceList {
 
 /// Presence of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Presence {
     /// Who.
     pub user: UserId,
@@ -220,6 +222,7 @@ pub struct Presence {
 /// Whether a user is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Status {
     /// No device is connected.
     Offline,

@@ -12,6 +12,7 @@ use crate::{ClientMsgId, MediaId, Seq, UserId};
 
 /// One thing that happened in a channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entry {
     /// Its place in the log.
     pub seq: Seq,
@@ -28,6 +29,7 @@ pub struct Entry {
 
 append_only! {
     /// What happened.
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
     pub embedded enum What {
         /// Somebody said something.
         0 "message" Message(Message),
@@ -48,6 +50,7 @@ append_only! {
 
 append_only! {
     /// What a message says.
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
     pub embedded enum Body {
         /// Text for people, as it is to be shown; never markup.
         0 "text" Text(String),
@@ -60,16 +63,19 @@ append_only! {
 
 /// Bytes that only the clients understand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Opaque {
     /// What made them, such as `mls/1`.
     pub scheme: String,
     /// The bytes (base64 in JSON).
     #[serde(with = "crate::codec::base64")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Byte))]
     pub bytes: Vec<u8>,
 }
 
 /// When and by whom a message was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Erased {
     /// The delete entry's seq.
     pub seq: Seq,
@@ -79,6 +85,7 @@ pub struct Erased {
 
 /// Somebody said something. When history is read, a message shows its current state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Message {
     /// What it says, now.
     #[serde(with = "embedded")]
@@ -99,6 +106,7 @@ pub struct Message {
 
 /// The last edit of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Edited {
     /// The edit entry's seq. An edit entry with a smaller seq is already contained.
     pub seq: Seq,
@@ -110,6 +118,7 @@ pub struct Edited {
 
 /// One emoji's reactions to a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reaction {
     /// Which one.
     pub emoji: String,
@@ -121,6 +130,7 @@ pub struct Reaction {
 
 /// A picture or file of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attachment {
     /// Where it is stored.
     pub media: MediaId,
@@ -138,6 +148,7 @@ pub struct Attachment {
 
 /// A message's text was replaced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Edit {
     /// Which message.
     pub target: Seq,
@@ -150,6 +161,7 @@ pub struct Edit {
 
 /// A message was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Delete {
     /// Which message.
     pub target: Seq,
@@ -157,6 +169,7 @@ pub struct Delete {
 
 /// A reaction was added or taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct React {
     /// Which message.
     pub target: Seq,
@@ -168,6 +181,7 @@ pub struct React {
 
 /// A member came, went or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Member {
     /// Who.
     pub user: UserId,
@@ -178,6 +192,7 @@ pub struct Member {
 /// What changed about a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum MemberChange {
     /// Came in, by invitation or by link, with this role.
     Joined(Role),
@@ -196,6 +211,7 @@ pub enum MemberChange {
 /// What a member may do. Each role may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Role {
     /// Reads; in groups and direct channels also posts.
     Member,
@@ -209,6 +225,7 @@ pub enum Role {
 
 /// The channel's title changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Title {
     /// The new one.
     pub title: String,
@@ -216,6 +233,7 @@ pub struct Title {
 
 /// The channel's picture changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Picture {
     /// The new one, or none.
     pub media: Option<MediaId>,

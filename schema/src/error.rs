@@ -136,6 +136,7 @@ impl<'de> Deserialize<'de> for ErrorCode {
 
 /// An error as it is sent: on a link inside a frame, over HTTP as the body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{}: {message}", code.name())]
 pub struct WireError {
     /// Which error.

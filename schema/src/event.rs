@@ -10,6 +10,7 @@ use crate::{ChannelId, DeviceId, Seq, UserId};
 
 /// One thing that happened to a user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UserEntry {
     /// Its place in the user's log.
     pub seq: Seq,
@@ -22,6 +23,7 @@ pub struct UserEntry {
 
 append_only! {
     /// What happened to a user.
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
     pub embedded enum UserEvent {
         /// The user is a member of a channel now.
         0 "channel_joined" ChannelJoined(ChannelRef),
@@ -54,6 +56,7 @@ append_only! {
 
 /// A channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChannelRef {
     /// Which.
     pub channel: ChannelId,
@@ -61,6 +64,7 @@ pub struct ChannelRef {
 
 /// A user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UserRef {
     /// Who.
     pub user: UserId,
@@ -68,6 +72,7 @@ pub struct UserRef {
 
 /// A device of the user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceRef {
     /// Which.
     pub device: DeviceId,
@@ -75,6 +80,7 @@ pub struct DeviceRef {
 
 /// The user's read position moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReadMoved {
     /// In which channel.
     pub channel: ChannelId,
@@ -86,6 +92,7 @@ pub struct ReadMoved {
 
 /// A channel's mute state changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Muted {
     /// Which channel.
     pub channel: ChannelId,

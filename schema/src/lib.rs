@@ -27,6 +27,8 @@ pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod open;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod samples;
 pub mod summary;
 

@@ -8,6 +8,7 @@ use crate::{ChannelId, MediaId, Seq, UserId};
 /// What kind of conversation a channel is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ChannelKind {
     /// Exactly two users.
     Direct,
@@ -19,6 +20,7 @@ pub enum ChannelKind {
 
 /// A channel as one member sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChannelSummary {
     /// Which channel.
     pub channel: ChannelId,
@@ -51,6 +53,7 @@ pub struct ChannelSummary {
 /// Whether a channel's notifications are muted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Mute {
     /// Everything notifies.
     #[default]
@@ -63,6 +66,7 @@ pub enum Mute {
 
 /// The newest message of a channel, shortened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Preview {
     /// Its seq.
     pub seq: Seq,
@@ -76,6 +80,7 @@ pub struct Preview {
 
 /// How far one member has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MemberMark {
     /// Who.
     pub user: UserId,
