@@ -20,3 +20,4 @@ pub mod config;
 pub mod link;
 pub mod store;
 pub mod telemetry;
+pub mod tls;

@@ -66,6 +66,7 @@ impl PairClient {
         let node_end =
             (StreamReader::new(Source::Pair(node_reader, codec)), StreamWriter::new(Sink::Pair(node_writer)));
         tokio::select! {
+            biased;
             end = self.shared.ended(End::of_client) => Err(end),
             sent = self.streams.send(node_end) => match sent {
                 Ok(()) => Ok((StreamReader::new(Source::Pair(reader, codec)), StreamWriter::new(Sink::Pair(writer)))),
@@ -84,6 +85,7 @@ impl PairClient {
     pub async fn recv_datagram(&self) -> Option<Bytes> {
         let mut down = self.down.lock().await;
         tokio::select! {
+            biased;
             _ = self.shared.ended(End::of_client) => None,
             body = down.recv() => body,
         }
@@ -127,6 +129,7 @@ impl Link for PairLink {
         Box::pin(async {
             let mut streams = self.streams.lock().await;
             tokio::select! {
+                biased;
                 end = self.shared.ended(End::of_node) => Err(end),
                 Some(stream) = streams.recv() => Ok(stream),
             }
@@ -137,6 +140,7 @@ impl Link for PairLink {
         Box::pin(async {
             let mut up = self.up.lock().await;
             tokio::select! {
+                biased;
                 end = self.shared.ended(End::of_node) => Err(end),
                 Some(body) = up.recv() => Ok(body),
             }
