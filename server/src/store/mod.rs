@@ -1,1 +1,84 @@
-//! One seam over ordered keys, with three engines.
+//! One seam over ordered keys: [`Store`] and [`Txn`], on any of three engines.
+//!
+//! Transactions are optimistic and strictly serializable: a transaction reads one consistent snapshot and its own
+//! writes, and commits only if nothing that it read has changed since; else it is run again from its start.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `txn` | a transaction as domain code sees it |
+//! | `run` | retries |
+//! | `big` | values of any size, in chunks |
+//! | `keys` | the whole key layout |
+//! | `tuple` | the encoding of keys, byte for byte that of FoundationDB's tuple layer |
+//! | `engine` | what an engine has to do |
+//! | `local` | the transactions of the engines that live in this process: `memory` and `embedded` |
+//! | `faults` | an engine that fails on purpose, for tests |
+
+mod big;
+mod engine;
+mod error;
+mod faults;
+pub mod keys;
+mod local;
+mod range;
+mod run;
+pub mod tuple;
+mod txn;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use engine::Versionstamp;
+pub use error::{StoreError, TxnError};
+pub use faults::Faults;
+pub use range::{PAGE_BYTES_MAX, PAGE_ROWS_MAX, Page, Range, after_key, after_prefix};
+pub use run::RETRIES_MAX;
+pub use txn::{Txn, Watch};
+
+use crate::clock::Clock;
+use engine::Engine;
+
+/// The most bytes in a key, with the store's prefix.
+pub const KEY_BYTES_MAX: usize = 10_000;
+/// The most bytes in one value. Longer ones are stored in chunks: [`Txn::set_big`].
+pub const VALUE_BYTES_MAX: usize = 100_000;
+/// The most bytes in one transaction: keys and values written, and keys read.
+pub const TXN_BYTES_MAX: usize = 10_000_000;
+/// A transaction lives at most so long from its first read.
+pub const TXN_AGE_MS_MAX: u64 = 5_000;
+
+/// Ordered keys with transactions. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    engine: Arc<dyn Engine>,
+    clock: Clock,
+    prefix: Bytes,
+}
+
+impl Store {
+    /// A store that lives in memory and ends with its last handle: for tests.
+    #[must_use]
+    pub fn memory() -> Self {
+        let clock = Clock::system();
+        Self::new(Arc::new(local::memory(&clock)), clock)
+    }
+
+    /// The same with faults injected.
+    #[must_use]
+    pub fn memory_with(faults: Faults) -> Self {
+        let clock = Clock::manual(0, faults.seed);
+        let memory = local::memory(&Clock::system());
+        Self::new(Arc::new(faults::Faulty::new(Arc::new(memory), faults, clock.clone())), clock)
+    }
+
+    fn new(engine: Arc<dyn Engine>, clock: Clock) -> Self {
+        Self { engine, clock, prefix: Bytes::new() }
+    }
+
+    /// The same store, seen through a prefix: all keys lie under it, nobody sees it. Prefixes add up.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &[u8]) -> Self {
+        Self { prefix: [&self.prefix, prefix].concat().into(), ..self.clone() }
+    }
+}

@@ -1,0 +1,319 @@
+//! One transaction of a local engine: a view, what it has written over it, and what it has seen of it.
+
+use std::collections::VecDeque;
+use std::future::ready;
+use std::iter::Peekable;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::backing::{Row, View};
+use super::committer::{Request, Stamped, versionstamp};
+use super::overlay::{Overlay, Pending, Span};
+use super::watches::Bell;
+use super::{Driver, Local};
+use crate::store::engine::{Atomic, EngineTxn, Fut, Versionstamp, Write};
+use crate::store::range::after_key;
+use crate::store::{Page, Range, StoreError, TXN_AGE_MS_MAX};
+
+/// The fewest rows that are read from the view at a time; the most is what a page needs.
+const FETCH_ROWS_MIN: usize = 16;
+/// The most rows that are read from the view at a time.
+const FETCH_ROWS_MAX: usize = 512;
+
+pub(super) struct LocalTxn {
+    local: Arc<Local>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    snapshot: Option<Snapshot>,
+    overlay: Overlay,
+    reads: Vec<Span>,
+    claims: Vec<Span>,
+    stamped: Vec<Stamped>,
+    watches: Vec<(Bytes, Bell)>,
+    stamps: Vec<oneshot::Sender<Versionstamp>>,
+}
+
+#[derive(Clone)]
+struct Snapshot {
+    version: u64,
+    began_ms: u64,
+    view: Arc<dyn View>,
+}
+
+impl LocalTxn {
+    pub(super) fn new(local: Arc<Local>) -> Self {
+        Self { local, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The transaction's snapshot, taken when it first reads.
+    fn snapshot(&self, state: &mut State) -> Result<Snapshot, StoreError> {
+        let now_ms = self.local.clock.now_ms();
+        let snapshot = state.snapshot.get_or_insert_with(|| {
+            let (version, view) = self.local.published.get();
+            Snapshot { version, began_ms: now_ms, view }
+        });
+        if now_ms.saturating_sub(snapshot.began_ms) > TXN_AGE_MS_MAX {
+            return Err(StoreError::TooOld);
+        }
+        Ok(snapshot.clone())
+    }
+
+    fn get_now(&self, key: &Bytes, snapshot_read: bool) -> Result<Option<Bytes>, StoreError> {
+        let mut state = self.state();
+        let atomics = match state.overlay.get(key) {
+            Some(Pending::Set(value)) => return Ok(Some(value.clone())),
+            Some(Pending::Cleared) => return Ok(None),
+            Some(Pending::Atomics(atomics)) => atomics.clone(),
+            None if state.overlay.is_cleared(key) => return Ok(None),
+            None => Vec::new(),
+        };
+        let snapshot = self.snapshot(&mut state)?;
+        let span = (key.clone(), after_key(key).into());
+        state.readable(&span, snapshot.version)?;
+        if !snapshot_read {
+            state.reads.push(span);
+        }
+        let base = snapshot.view.get(key)?;
+        Ok(applied(base, &atomics))
+    }
+
+    fn range_now(&self, range: Range) -> Result<Page, StoreError> {
+        let mut state = self.state();
+        let snapshot = self.snapshot(&mut state)?;
+        let span = (range.begin, range.end);
+        state.readable(&span, snapshot.version)?;
+        let fetch = Fetch::new(Arc::clone(&snapshot.view), span.clone(), range.reverse, range.limit_rows);
+        let mut merged = Merged { base: fetch, overlay: &state.overlay, own: own_writes(&state, &span, range.reverse) };
+        let mut page = Page::default();
+        let mut bytes = 0;
+        let mut behind = None;
+        while let Some((key, value)) = merged.next()? {
+            if page.rows.len() >= range.limit_rows || bytes >= range.limit_bytes {
+                page.more = true;
+                behind = Some(key);
+                break;
+            }
+            bytes += key.len() + value.len();
+            page.rows.push((key, value));
+        }
+        drop(merged);
+        if !range.snapshot {
+            // `more` was read, too: so the conflict includes the first row that is not in the page.
+            let seen = match (behind, range.reverse) {
+                (Some(key), false) => (span.0, after_key(&key).into()),
+                (Some(key), true) => (key, span.1),
+                (None, _) => span,
+            };
+            state.reads.push(seen);
+        }
+        Ok(page)
+    }
+}
+
+impl EngineTxn for LocalTxn {
+    fn get(&self, key: Bytes, snapshot: bool) -> Fut<'_, Option<Bytes>> {
+        Box::pin(ready(self.get_now(&key, snapshot)))
+    }
+
+    fn range(&self, range: Range) -> Fut<'_, Page> {
+        Box::pin(ready(self.range_now(range)))
+    }
+
+    fn write(&self, write: Write) {
+        let mut state = self.state();
+        match write {
+            Write::Set(key, value) => state.overlay.set(key, value),
+            Write::Clear(key) => state.overlay.clear(key),
+            Write::ClearRange(begin, end) => state.overlay.clear_range(begin, end),
+            Write::Atomic(key, atomic) => state.overlay.atomic(key, atomic),
+            Write::SetVersionstamped { prefix, suffix, value } => {
+                state.stamped.push(Stamped { prefix, suffix, value });
+            }
+            Write::AsIfRead(begin, end) => state.reads.push((begin, end)),
+            Write::AsIfWritten(begin, end) => state.claims.push((begin, end)),
+        }
+    }
+
+    fn watch(&self, key: Bytes) -> Fut<'static, ()> {
+        let mut state = self.state();
+        // What it waits for is a change against the snapshot: so there must be one.
+        if let Err(error) = self.snapshot(&mut state) {
+            return Box::pin(ready(Err(error)));
+        }
+        let (bell, heard) = oneshot::channel();
+        state.watches.push((key, bell));
+        Box::pin(async move {
+            heard.await.unwrap_or(Err(StoreError::WatchLost { what: "its transaction or the store has ended" }))
+        })
+    }
+
+    fn read_version(&self) -> Fut<'_, u64> {
+        let snapshot = self.snapshot(&mut self.state());
+        Box::pin(ready(snapshot.map(|snapshot| snapshot.version)))
+    }
+
+    fn versionstamp(&self) -> Fut<'static, Versionstamp> {
+        let (sender, stamp) = oneshot::channel();
+        self.state().stamps.push(sender);
+        Box::pin(async move {
+            stamp.await.map_err(|_| StoreError::Misuse { what: "no stamp: nothing was written and committed" })
+        })
+    }
+
+    fn commit(&self) -> Fut<'_, ()> {
+        let state = std::mem::take(&mut *self.state());
+        Box::pin(async move {
+            let (request, reply, stamps) = state.into_request();
+            if let Some(request) = request {
+                self.local.driver.submit(request).await?;
+                // The committer answers all that it takes, unless it has ended in the middle.
+                let version = reply.await.unwrap_or(Err(StoreError::CommitUnknown))?;
+                for stamp in stamps {
+                    let _ = stamp.send(versionstamp(version));
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+type Reply = oneshot::Receiver<Result<u64, StoreError>>;
+
+impl State {
+    /// Nobody can say what is where a stamp that is not known yet may put a key.
+    fn readable(&self, (begin, end): &Span, read_version: u64) -> Result<(), StoreError> {
+        for stamped in &self.stamped {
+            let first = [&stamped.prefix[..], &versionstamp(read_version.saturating_add(1))].concat();
+            let last = [&stamped.prefix[..], &[0xff; size_of::<Versionstamp>()]].concat();
+            if **begin < *last && *first < **end {
+                return Err(StoreError::Misuse { what: "reads where its own versionstamped key may come to be" });
+            }
+        }
+        Ok(())
+    }
+
+    fn into_request(self) -> (Option<Request>, Reply, Vec<oneshot::Sender<Versionstamp>>) {
+        let writes = !self.overlay.is_empty() || !self.stamped.is_empty() || !self.claims.is_empty();
+        let (sender, reply) = oneshot::channel();
+        if !writes && self.watches.is_empty() {
+            return (None, reply, Vec::new());
+        }
+        let (clears, pending) = self.overlay.into_parts();
+        let request = Request {
+            snapshot: self.snapshot.map(|snapshot| (snapshot.version, snapshot.began_ms)),
+            reads: self.reads,
+            claims: self.claims,
+            clears,
+            writes: pending,
+            stamped: self.stamped,
+            watches: self.watches,
+            reply: sender,
+        };
+        (Some(request), reply, if writes { self.stamps } else { Vec::new() })
+    }
+}
+
+impl Driver {
+    async fn submit(&self, request: Request) -> Result<(), StoreError> {
+        match self {
+            Self::Inline(committer) => {
+                committer.lock().unwrap_or_else(PoisonError::into_inner).commit([request]);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn applied(base: Option<Bytes>, atomics: &[Atomic]) -> Option<Bytes> {
+    atomics.iter().fold(base, |value, atomic| Some(atomic.apply(value.as_deref())))
+}
+
+type OwnWrites<'a> = Peekable<Box<dyn Iterator<Item = (&'a Bytes, &'a Pending)> + 'a>>;
+
+fn own_writes<'a>(state: &'a State, span: &Span, reverse: bool) -> OwnWrites<'a> {
+    let writes = state.overlay.writes_in(span);
+    let writes: Box<dyn Iterator<Item = _>> = if reverse { Box::new(writes.rev()) } else { Box::new(writes) };
+    writes.peekable()
+}
+
+/// The rows of a view with a transaction's own writes over them.
+struct Merged<'a> {
+    base: Fetch,
+    overlay: &'a Overlay,
+    own: OwnWrites<'a>,
+}
+
+impl Merged<'_> {
+    fn next(&mut self) -> Result<Option<Row>, StoreError> {
+        loop {
+            let reverse = self.base.reverse;
+            let base_key = self.base.peek()?;
+            let own_key = self.own.peek().map(|(key, _)| *key);
+            let (take_own, same) = match (base_key, own_key) {
+                (None, None) => return Ok(None),
+                (Some(_), None) => (false, false),
+                (None, Some(_)) => (true, false),
+                (Some(base), Some(own)) => (own == base || (own < base) != reverse, own == base),
+            };
+            if !take_own {
+                match self.base.take() {
+                    Some((key, _)) if self.overlay.is_cleared(&key) => {}
+                    row => return Ok(row),
+                }
+                continue;
+            }
+            let under = if same { self.base.take() } else { None };
+            let Some((key, pending)) = self.own.next() else { continue };
+            let value = match pending {
+                Pending::Set(value) => Some(value.clone()),
+                Pending::Cleared => None,
+                Pending::Atomics(atomics) => applied(under.map(|(_, value)| value), atomics),
+            };
+            if let Some(value) = value {
+                return Ok(Some((key.clone(), value)));
+            }
+        }
+    }
+}
+
+/// The rows of a view, fetched some at a time.
+struct Fetch {
+    view: Arc<dyn View>,
+    rest: Option<Span>,
+    reverse: bool,
+    fetched: VecDeque<Row>,
+    rows: usize,
+}
+
+impl Fetch {
+    fn new(view: Arc<dyn View>, span: Span, reverse: bool, rows_wanted: usize) -> Self {
+        let rows = rows_wanted.saturating_add(1).clamp(FETCH_ROWS_MIN, FETCH_ROWS_MAX);
+        Self { view, rest: Some(span), reverse, fetched: VecDeque::new(), rows }
+    }
+
+    fn peek(&mut self) -> Result<Option<&Bytes>, StoreError> {
+        while self.fetched.is_empty()
+            && let Some(span) = self.rest.take()
+        {
+            let rows = self.view.rows(&span, self.reverse, self.rows)?;
+            if let (Some((last, _)), true) = (rows.last(), rows.len() == self.rows) {
+                self.rest = Some(if self.reverse { (span.0, last.clone()) } else { (after_key(last).into(), span.1) });
+            }
+            self.fetched = rows.into();
+        }
+        Ok(self.fetched.front().map(|(key, _)| key))
+    }
+
+    fn take(&mut self) -> Option<Row> {
+        self.fetched.pop_front()
+    }
+}

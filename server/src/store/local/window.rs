@@ -1,0 +1,157 @@
+//! The conflict window: which keys recent commits wrote, and when.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::overlay::Span;
+use crate::store::range::after_key;
+
+/// Commits are remembered so long; a little more than a transaction may live.
+const AGE_MS_MAX: u64 = super::super::TXN_AGE_MS_MAX + 1_000;
+/// Commits are remembered while what they wrote takes no more than this.
+const BYTES_MAX: usize = 64 << 20;
+/// What a remembered span takes beside its keys.
+const SPAN_OVERHEAD_BYTES: usize = 128;
+/// How many steps are looked at for each new span, to find those that say nothing any more.
+const SWEEP_STEPS: usize = 4;
+
+/// For each key, the version of the last commit that wrote it, as far as it is newer than `oldest`.
+///
+/// It is kept as FoundationDB's resolvers do: a step function over all keys. An entry says which version holds from
+/// its key on, up to the next entry.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    steps: BTreeMap<Bytes, u64>,
+    commits: VecDeque<Commit>,
+    bytes: usize,
+    oldest: u64,
+    swept: Bytes,
+}
+
+#[derive(Debug)]
+struct Commit {
+    version: u64,
+    at_ms: u64,
+    bytes: usize,
+}
+
+impl Window {
+    pub(super) fn starting_at(version: u64) -> Self {
+        Self { oldest: version, ..Self::default() }
+    }
+
+    /// Who reads at an older version can't be checked any more.
+    pub(super) fn oldest(&self) -> u64 {
+        self.oldest
+    }
+
+    /// The version of the last commit that wrote in the span, or something up to `oldest`.
+    pub(super) fn newest_in(&self, (begin, end): &Span) -> u64 {
+        let before = self.at(begin);
+        self.steps.range(begin.clone()..end.clone()).map(|(_, version)| *version).fold(before, u64::max)
+    }
+
+    /// Remembers what a commit wrote.
+    pub(super) fn insert<'a>(&mut self, version: u64, at_ms: u64, spans: impl Iterator<Item = &'a Span>) {
+        let mut bytes = 0;
+        for span in spans {
+            bytes += span.0.len() + span.1.len() + SPAN_OVERHEAD_BYTES;
+            self.write(span, version);
+            self.sweep();
+        }
+        self.bytes += bytes;
+        self.commits.push_back(Commit { version, at_ms, bytes });
+    }
+
+    /// Forgets what is too old, or too much.
+    pub(super) fn forget(&mut self, now_ms: u64) {
+        while let Some(commit) = self.commits.front() {
+            if commit.at_ms.saturating_add(AGE_MS_MAX) >= now_ms && self.bytes <= BYTES_MAX {
+                break;
+            }
+            self.oldest = commit.version;
+            self.bytes -= commit.bytes;
+            self.commits.pop_front();
+        }
+    }
+
+    fn at(&self, key: &[u8]) -> u64 {
+        let step = self.steps.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back();
+        step.map_or(0, |(_, version)| *version)
+    }
+
+    fn write(&mut self, (begin, end): &Span, version: u64) {
+        let behind = self.at(end);
+        self.steps.extract_if(begin.clone()..end.clone(), |_, _| true).for_each(drop);
+        self.steps.insert(begin.clone(), version);
+        self.steps.entry(end.clone()).or_insert(behind);
+    }
+
+    /// Takes out some steps between one forgotten version and another. It goes round through all keys, a little with
+    /// each write, so that no write waits for all of it.
+    fn sweep(&mut self) {
+        let mut before = self.steps.range(..self.swept.clone()).next_back().map_or(0, |(_, version)| *version);
+        let mut gone = Vec::new();
+        let mut last = None;
+        for (key, &version) in self.steps.range(self.swept.clone()..).take(SWEEP_STEPS) {
+            if version <= self.oldest && before <= self.oldest {
+                gone.push(key.clone());
+            } else {
+                before = version;
+            }
+            last = Some(key);
+        }
+        self.swept = last.map_or_else(Bytes::new, |key| after_key(key).into());
+        for key in gone {
+            self.steps.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(begin: u32, end: u32) -> Span {
+        (Bytes::copy_from_slice(&begin.to_be_bytes()), Bytes::copy_from_slice(&end.to_be_bytes()))
+    }
+
+    #[test]
+    fn the_newest_write_in_a_span_is_found() {
+        let mut window = Window::default();
+        window.insert(1, 0, [span(10, 20)].iter());
+        window.insert(2, 0, [span(15, 16), span(30, 31)].iter());
+        window.insert(3, 0, [span(12, 13)].iter());
+        let newest = |begin, end| window.newest_in(&span(begin, end));
+        assert_eq!([newest(0, 10), newest(10, 11), newest(10, 13), newest(13, 15)], [0, 1, 3, 1]);
+        assert_eq!([newest(13, 16), newest(16, 20), newest(20, 30), newest(0, 99)], [2, 1, 0, 3]);
+        assert_eq!([newest(30, 31), newest(31, 32)], [2, 0]);
+    }
+
+    #[test]
+    fn what_is_too_old_is_forgotten_and_takes_no_room() {
+        let mut window = Window::default();
+        for i in 0..10_000 {
+            window.insert(u64::from(i) + 1, u64::from(i), [span(i, i + 1)].iter());
+        }
+        window.forget(9_999 + AGE_MS_MAX);
+        assert_eq!(window.oldest(), 9_999);
+        for version in 10_001..=20_000 {
+            window.insert(version, 20_000, [span(0, 1)].iter());
+        }
+        assert!(window.steps.len() < 10, "{}", window.steps.len());
+        assert_eq!(window.newest_in(&span(0, 1)), 20_000);
+    }
+
+    #[test]
+    fn too_much_is_forgotten_early() {
+        let mut window = Window::default();
+        for version in 1..=10_000 {
+            window.insert(version, 0, [(Bytes::from(vec![1; 10_000]), Bytes::from(vec![2; 10_000]))].iter());
+        }
+        window.forget(0);
+        assert!(window.oldest() > 6_000 && window.bytes <= BYTES_MAX);
+    }
+}
