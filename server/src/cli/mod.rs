@@ -1,6 +1,7 @@
 //! The commands of the binary `suda`.
 
 mod config;
+mod doctor;
 mod output;
 mod settings_args;
 
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// Print the settings in force and where each came from.
     Config(config::ConfigArgs),
+    /// Check ports, certificate, store, clock and limits, and say what to do.
+    Doctor(doctor::DoctorArgs),
     /// Print the version.
     Version,
 }
@@ -32,6 +35,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Config(args) => config::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Version => output::line(&format!("suda {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
