@@ -4,6 +4,9 @@
 //! JSON name beside it, so that a reader of the declaration sees the wire. Numbers count up from 0 without a hole;
 //! the compiler keeps it so.
 
+use serde::ser::SerializeTuple;
+use serde::{Serialize, Serializer};
+
 /// An enum whose variants are numbered on the wire, and that knows which numbers it knows.
 pub trait AppendOnly: Sized {
     /// How many kinds this build knows: numbers `0..KINDS`.
@@ -17,19 +20,56 @@ pub trait AppendOnly: Sized {
     fn unknown(_unknown: UnknownKind) -> Option<Self> {
         None
     }
-    /// That which stands for an unknown kind, if this value does.
-    fn as_unknown(&self) -> Option<&UnknownKind> {
-        None
+}
+
+/// A value of a kind that this build does not know. In binary it is kept as it came, so that passing it on changes
+/// nothing. What came as JSON is not kept: only that it was unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownKind {
+    kind: u32,
+    bytes: Vec<u8>,
+}
+
+impl UnknownKind {
+    /// The JSON name that stands for every unknown kind. No kind is ever called so.
+    pub const NAME: &'static str = "unknown";
+
+    /// From the bytes after the length, at the front of which stands `kind`.
+    pub(crate) fn from_binary(kind: u32, bytes: &[u8]) -> Self {
+        Self { kind, bytes: bytes.to_vec() }
+    }
+
+    /// From JSON. Its number is one that no kind ever has, so that it stays unknown in either encoding: a varint of
+    /// `u32::MAX`.
+    pub(crate) fn from_json() -> Self {
+        Self { kind: u32::MAX, bytes: vec![0xff, 0xff, 0xff, 0xff, 0x0f] }
+    }
+
+    /// Its number; `u32::MAX` if it came as JSON.
+    #[must_use]
+    pub fn kind(&self) -> u32 {
+        self.kind
+    }
+
+    /// Its bytes, beginning with its number.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
-/// A value of a kind that this build does not know, kept as it came, so that passing it on changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownKind {
-    /// Its number; `u32::MAX` if it came as JSON.
-    pub kind: u32,
-    /// Its postcard bytes; empty if it came as JSON.
-    pub bytes: Vec<u8>,
+impl Serialize for UnknownKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.collect_map([(Self::NAME, ())]);
+        }
+        // A tuple has no length of its own in postcard: these are the bytes as they came.
+        let mut tuple = serializer.serialize_tuple(self.bytes.len())?;
+        for byte in &self.bytes {
+            tuple.serialize_element(byte)?;
+        }
+        tuple.end()
+    }
 }
 
 macro_rules! append_only {
@@ -66,13 +106,25 @@ macro_rules! append_only {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
         #[non_exhaustive]
         pub enum $name {
             $( $(#[$vmeta])* #[serde(rename = $json)] $variant($inner), )+
-            /// A kind made by a newer version. It keeps its place in the log and is otherwise ignored.
+            /// A kind made by a newer version. It keeps its place and is otherwise ignored.
             #[serde(skip)]
             Unknown($crate::append_only::UnknownKind),
+        }
+
+        // As derived, but for the unknown kind, which derived code could only refuse.
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $( Self::$variant(inner) => {
+                        serializer.serialize_newtype_variant(stringify!($name), $num, $json, inner)
+                    } )+
+                    Self::Unknown(unknown) => unknown.serialize(serializer),
+                }
+            }
         }
 
         impl $crate::append_only::AppendOnly for $name {
@@ -83,13 +135,10 @@ macro_rules! append_only {
             };
             const NAMES: &'static [&'static str] = &[$($json),+];
             fn kind(&self) -> u32 {
-                match self { $( Self::$variant(_) => $num, )+ Self::Unknown(unknown) => unknown.kind }
+                match self { $( Self::$variant(_) => $num, )+ Self::Unknown(unknown) => unknown.kind() }
             }
             fn unknown(unknown: $crate::append_only::UnknownKind) -> Option<Self> {
                 Some(Self::Unknown(unknown))
-            }
-            fn as_unknown(&self) -> Option<&$crate::append_only::UnknownKind> {
-                if let Self::Unknown(unknown) = self { Some(unknown) } else { None }
             }
         }
     };

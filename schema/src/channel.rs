@@ -47,6 +47,13 @@ append_only! {
     }
 }
 
+impl ChannelDown {
+    /// The number of `entries`, for frames made of entries that are encoded already.
+    pub const ENTRIES: u32 = 1;
+    /// The number of `history`, likewise.
+    pub const HISTORY: u32 = 6;
+}
+
 append_only! {
     /// Client to node, in a datagram. What fits in one may be sent so; everything works without.
     pub enum DatagramUp {
@@ -69,14 +76,15 @@ append_only! {
 pub struct Send {
     /// Made by the client, the same on every retry.
     pub client_msg_id: ClientMsgId,
-    /// What to append.
+    /// What to append. Embedded, so that an older node can refuse a newer kind by its id and keep the stream.
+    #[serde(with = "embedded")]
     pub op: Op,
 }
 
 append_only! {
     /// What to append.
     #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-    pub enum Op {
+    pub embedded enum Op {
         /// A message.
         0 "message" Message(NewMessage),
         /// New text for one's own message.

@@ -1,8 +1,9 @@
 //! What a channel's log is made of.
 //!
-//! An [`Entry`] is stored as it is sent. What it says can grow: [`What`], [`Body`] and [`MemberChange`] are embedded
-//! append-only enums, length-prefixed in the binary form, so that an old client keeps its place in a log that holds
-//! kinds it does not know.
+//! An [`Entry`] is stored as it is sent. What it says can grow: [`What`] and [`Body`] are embedded append-only enums,
+//! length-prefixed in the binary form, so that an old client keeps its place in a log that holds kinds it does not
+//! know. [`MemberChange`] and [`Role`] are closed: what more there is to say about members becomes a new kind of
+//! [`What`].
 
 use serde::{Deserialize, Serialize};
 

@@ -21,12 +21,15 @@ pub struct Hello {
     /// The access token.
     pub token: String,
     /// Name and version of the client program, for the operator's statistics.
+    #[serde(default)]
     pub client: String,
     /// The device's cursor in the user's own log; `None` begins at its head.
     pub user_cursor: Option<Seq>,
     /// How many channels the first sync page should have; 0 for no sync.
+    #[serde(default)]
     pub sync_limit: u16,
     /// Whether somebody is at the device.
+    #[serde(default)]
     pub activity: Activity,
 }
 

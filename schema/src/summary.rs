@@ -60,8 +60,13 @@ pub enum Mute {
     Off,
     /// Only mentions and replies to oneself notify.
     MentionsOnly,
-    /// Nothing notifies before this time, in milliseconds since the Unix epoch; `u64::MAX` is for ever.
+    /// Nothing notifies before this time, in milliseconds since the Unix epoch. For ever is [`Mute::FOREVER_MS`].
     Until(u64),
+}
+
+impl Mute {
+    /// The end of time: the largest number that JavaScript can hold exactly.
+    pub const FOREVER_MS: u64 = (1 << 53) - 1;
 }
 
 /// The newest message of a channel, shortened.

@@ -2,6 +2,7 @@
 //!
 //! The length counts what follows it. It is checked against the caller's limit before anything is allocated.
 
+use postcard::ser_flavors::{Flavor, Size};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -47,10 +48,7 @@ where
     match postcard::take_from_bytes(body) {
         Ok((frame, [])) => Ok(Decoded::Frame(frame)),
         Ok((_, rest)) => Err(DecodeError::Trailing { bytes: rest.len() }),
-        Err(postcard::Error::DeserializeUnexpectedEnd) => Err(DecodeError::Truncated),
-        Err(postcard::Error::DeserializeBadUtf8) => Err(DecodeError::NotUtf8),
-        Err(postcard::Error::DeserializeBadVarint) => Err(DecodeError::BadVarint),
-        Err(_) => Err(DecodeError::Invalid),
+        Err(error) => Err(postcard_error(&error)),
     }
 }
 
@@ -61,47 +59,87 @@ pub(super) fn kind(body: &[u8]) -> Result<u32, DecodeError> {
 
 /// Appends a whole frame to `out`.
 pub fn encode<F: Serialize>(frame: &F, out: &mut Vec<u8>) {
-    let start = out.len();
-    // Most frames are short: one byte is kept for the length, and a longer one makes room for itself.
-    out.push(0);
+    begin(value_len(frame), out);
     put_value(frame, out);
-    finish(out, start);
 }
 
 /// Appends a whole frame to `out` whose value is a struct with one list in it, from items that are encoded already:
 /// what fan-out sends, made without encoding any entry again.
-pub fn encode_list<'a>(kind: u32, items: impl ExactSizeIterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.push(0);
+pub fn encode_list<'a>(kind: u32, items: impl ExactSizeIterator<Item = &'a [u8]> + Clone, out: &mut Vec<u8>) {
+    encode_around_list(kind, &(), items, &(), out);
+}
+
+/// The same where the struct has fields before and after the list: each a tuple, or `()` for none.
+pub fn encode_around_list<'a>(
+    kind: u32,
+    before: &impl Serialize,
+    items: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    after: &impl Serialize,
+    out: &mut Vec<u8>,
+) {
+    let count = items.len();
+    let items_len: usize = items.clone().map(<[u8]>::len).sum();
+    begin(varint::len(kind) + value_len(before) + value_len(&count) + items_len + value_len(after), out);
     varint::put(out, kind);
-    varint::put(out, u32::try_from(items.len()).unwrap_or(u32::MAX));
+    put_value(before, out);
+    put_value(&count, out);
     for item in items {
         out.extend_from_slice(item);
     }
-    finish(out, start);
+    put_value(after, out);
 }
 
 /// Appends a value without a length, as it is inside a frame.
-pub fn put_value<T: Serialize>(value: &T, out: &mut Vec<u8>) {
-    struct Append<'a>(&'a mut Vec<u8>);
-    impl Extend<u8> for Append<'_> {
-        fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
-            self.0.extend(bytes);
-        }
-    }
-    #[expect(clippy::expect_used, reason = "writing to memory; our types have lengths and no maps without one")]
-    postcard::to_extend(value, Append(out)).map(drop).expect("the schema's own types are serializable");
+pub fn put_value<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    postcard::serialize_with_flavor(value, Append(out)).expect(SERIALIZABLE);
 }
 
-/// Reads a value that was written by [`put_value`].
+/// Reads a value that was written by [`put_value`]: the value and what follows it.
 pub fn take_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
-    postcard::take_from_bytes(bytes).map_err(|_| DecodeError::Invalid)
+    postcard::take_from_bytes(bytes).map_err(|error| postcard_error(&error))
 }
 
-/// Sets the length of the frame that begins at `start` with one byte kept for it.
-fn finish(out: &mut Vec<u8>, start: usize) {
-    let body_len = u32::try_from(out.len() - start - 1).unwrap_or(u32::MAX);
-    let mut length = Vec::with_capacity(5);
-    varint::put(&mut length, body_len);
-    out.splice(start..=start, length);
+/// How many bytes [`put_value`] writes.
+pub(super) fn size<T: Serialize + ?Sized>(value: &T) -> Result<usize, postcard::Error> {
+    postcard::serialize_with_flavor(value, Size::default())
+}
+
+fn value_len<T: Serialize + ?Sized>(value: &T) -> usize {
+    size(value).expect(SERIALIZABLE)
+}
+
+/// Appends a frame's length, and makes room for what it counts.
+fn begin(body_len: usize, out: &mut Vec<u8>) {
+    out.reserve(varint::BYTES_MAX + body_len);
+    put_value(&body_len, out);
+}
+
+/// Our types have lengths and no maps without one, and memory takes every byte.
+const SERIALIZABLE: &str = "the schema's own types are serializable";
+
+/// Writes at the end of a vector.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Append<'_> {
+    type Output = ();
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+fn postcard_error(error: &postcard::Error) -> DecodeError {
+    match error {
+        postcard::Error::DeserializeUnexpectedEnd => DecodeError::Truncated,
+        postcard::Error::DeserializeBadUtf8 => DecodeError::NotUtf8,
+        postcard::Error::DeserializeBadVarint => DecodeError::BadVarint,
+        _ => DecodeError::Invalid,
+    }
 }

@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 
 use serde::de::{DeserializeOwned, Error as _};
+use serde::ser::SerializeTuple as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::value::RawValue;
 
@@ -15,19 +16,15 @@ where
     T: AppendOnly + Serialize,
     S: Serializer,
 {
-    if let Some(unknown) = value.as_unknown() {
-        return if serializer.is_human_readable() {
-            serializer.collect_map([("unknown", ())])
-        } else {
-            serializer.serialize_bytes(&unknown.bytes)
-        };
-    }
     if serializer.is_human_readable() {
-        value.serialize(serializer)
-    } else {
-        let bytes = postcard::to_allocvec(value).map_err(ser::Error::custom)?;
-        serializer.serialize_bytes(&bytes)
+        return value.serialize(serializer);
     }
+    // The length in front, then the value itself: measured rather than copied, so that nothing is allocated.
+    let len = binary::size(value).map_err(ser::Error::custom)?;
+    let mut tuple = serializer.serialize_tuple(2)?;
+    tuple.serialize_element(&len)?;
+    tuple.serialize_element(value)?;
+    tuple.end()
 }
 
 pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
@@ -38,7 +35,7 @@ where
     if deserializer.is_human_readable() {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let decoded = json::decode(raw.get()).map_err(D::Error::custom)?;
-        known_or_unknown(decoded, || UnknownKind { kind: u32::MAX, bytes: Vec::new() }).map_err(D::Error::custom)
+        known_or_unknown(decoded, UnknownKind::from_json).map_err(D::Error::custom)
     } else {
         deserializer.deserialize_bytes(Binary(PhantomData))
     }
@@ -54,7 +51,7 @@ impl<T: AppendOnly + DeserializeOwned> de::Visitor<'_> for Binary<T> {
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<T, E> {
         let kind = binary::kind(bytes).map_err(E::custom)?;
         let decoded = binary::decode_body(bytes).map_err(E::custom)?;
-        known_or_unknown(decoded, || UnknownKind { kind, bytes: bytes.to_vec() }).map_err(E::custom)
+        known_or_unknown(decoded, || UnknownKind::from_binary(kind, bytes)).map_err(E::custom)
     }
 }
 

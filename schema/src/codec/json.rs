@@ -27,18 +27,17 @@ pub enum Message<'a> {
     Reset(CloseCode),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Envelope<'a> {
     stream: u32,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow)]
     frame: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    part: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(borrow)]
+    part: Option<CowStr<'a>>,
+    #[serde(default)]
     last: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     fin: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     reset: Option<CloseCode>,
 }
 
@@ -50,11 +49,11 @@ pub fn decode_message(text: &str, limit: usize) -> Result<(u32, Message<'_>), De
     let Envelope { stream, frame, part, last, fin, reset } =
         serde_json::from_str(text).map_err(|error| json_error(&error))?;
     let message = match (frame, part, fin, reset) {
-        (Some(frame), None, false, None) => Message::Frame(frame.get().into()),
-        (None, Some(text), false, None) => Message::Part { text, last },
-        (None, None, true, None) => Message::Fin,
-        (None, None, false, Some(code)) => Message::Reset(code),
-        _ => return Err(DecodeError::Json("give exactly one of frame, part, fin, reset".to_owned())),
+        (Some(frame), None, false, None) if !last => Message::Frame(frame.get().into()),
+        (None, Some(CowStr(text)), false, None) => Message::Part { text, last },
+        (None, None, true, None) if !last => Message::Fin,
+        (None, None, false, Some(code)) if !last => Message::Reset(code),
+        _ => return Err(DecodeError::Json("give exactly one of frame, part (with last), fin, reset".to_owned())),
     };
     Ok((stream, message))
 }
@@ -66,8 +65,7 @@ pub fn encode_message(stream: u32, message: &Message<'_>) -> String {
     match message {
         Message::Frame(frame) => out.extend(["\"frame\":", frame]),
         Message::Part { text, last } => {
-            let quoted = serde_json::Value::from(text.as_ref()).to_string();
-            out.extend(["\"part\":", &quoted, if *last { ",\"last\":true" } else { "" }]);
+            out.extend(["\"part\":", &encode(text), if *last { ",\"last\":true" } else { "" }]);
         }
         Message::Fin => out.push_str("\"fin\":true"),
         Message::Reset(code) => out.extend(["\"reset\":", &code.0.to_string()]),
@@ -89,6 +87,7 @@ where
 }
 
 /// Writes a frame.
+#[must_use]
 pub fn encode<F: Serialize>(frame: &F) -> String {
     #[expect(clippy::expect_used, reason = "writing to memory; our types have only string keys")]
     serde_json::to_string(frame).expect("the schema's own types are serializable")
@@ -108,8 +107,15 @@ pub fn encode_list<'a>(kind: &str, field: &str, items: impl Iterator<Item = &'a 
     out
 }
 
+/// What serde says of the input may quote it. A quotation of a megabyte helps nobody.
 fn json_error(error: &serde_json::Error) -> DecodeError {
-    DecodeError::Json(error.to_string())
+    const CHARS_MAX: usize = 200;
+    let mut text = error.to_string();
+    if let Some((at, _)) = text.char_indices().nth(CHARS_MAX) {
+        text.truncate(at);
+        text.push('…');
+    }
+    DecodeError::Json(text)
 }
 
 /// The one key of an object.

@@ -3,7 +3,7 @@
 use super::DecodeError;
 
 /// The most bytes of a 32-bit number.
-const BYTES_MAX: usize = 5;
+pub(super) const BYTES_MAX: usize = 5;
 
 /// Appends `value`.
 pub(super) fn put(out: &mut Vec<u8>, mut value: u32) {
@@ -15,6 +15,12 @@ pub(super) fn put(out: &mut Vec<u8>, mut value: u32) {
         }
         out.push(low | 0x80);
     }
+}
+
+/// How many bytes [`put`] appends.
+pub(super) fn len(value: u32) -> usize {
+    let bits = (u32::BITS - value.leading_zeros()).max(1);
+    bits.div_ceil(7) as usize
 }
 
 /// Reads a number from the front of `bytes`: its value and its length, or `None` if `bytes` ends within it.
@@ -42,6 +48,7 @@ mod tests {
         for value in [0, 1, 127, 128, 16_383, 16_384, u32::MAX - 1, u32::MAX] {
             let mut out = Vec::new();
             put(&mut out, value);
+            assert_eq!(out.len(), len(value));
             assert_eq!(peek(&out), Ok(Some((value, out.len()))));
             for cut in 0..out.len() {
                 assert_eq!(peek(&out[..cut]), Ok(None));
