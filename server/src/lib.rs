@@ -10,7 +10,7 @@
 //! cluster    node leases, inboxes, interest, discovery, drain
 //! chat       what chat means; every operation is one transaction over ...
 //! store      keys · Store/Txn · engines: memory, embedded, foundationdb
-//! clock      time and randomness as arguments
+//! clock      time and randomness as arguments                  rate: token buckets
 //! ```
 
 pub mod chat;
@@ -18,6 +18,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod link;
+pub mod rate;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

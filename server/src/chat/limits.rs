@@ -19,6 +19,8 @@ pub struct ChatLimits {
     pub friend_requests_max: u32,
     /// Users that one user has blocked.
     pub blocks_max: u32,
+    /// Users whose presence one user is told of without asking.
+    pub presence_watched_max: usize,
 }
 
 impl Default for ChatLimits {
@@ -32,6 +34,7 @@ impl Default for ChatLimits {
             friends_max: 5_000,
             friend_requests_max: 500,
             blocks_max: 5_000,
+            presence_watched_max: 2_000,
         }
     }
 }

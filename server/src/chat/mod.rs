@@ -14,9 +14,16 @@
 //! - What appends to a log or changes a permission calls [`Tx::wake`], and is run by [`Chat::run`], which rings.
 //! - An id made for a new row is checked to be free in the transaction that takes it: see [`ids`].
 
+pub mod accounts;
+pub mod auth;
+pub mod devices;
 pub mod error;
+pub mod friends;
 pub mod ids;
 pub mod limits;
+pub mod presence;
+pub mod profile;
+pub mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod topic;
@@ -25,6 +32,7 @@ pub mod user_log;
 
 use std::sync::Arc;
 
+pub use auth::AuthConfig;
 pub use error::ChatError;
 pub use ids::IdGen;
 pub use limits::ChatLimits;
@@ -46,6 +54,7 @@ struct Inner {
     ids: IdGen,
     bell: Arc<dyn Bell>,
     limits: ChatLimits,
+    auth: auth::Auth,
 }
 
 /// What the operator decides.
@@ -53,6 +62,8 @@ struct Inner {
 pub struct ChatConfig {
     /// How much there may be of everything.
     pub limits: ChatLimits,
+    /// How accounts are come by.
+    pub auth: AuthConfig,
 }
 
 impl Chat {
@@ -65,7 +76,8 @@ impl Chat {
         config: ChatConfig,
     ) -> Result<Self, ChatError> {
         let ids = IdGen::new(clock.clone(), node);
-        Ok(Self { inner: Arc::new(Inner { store, clock, ids, bell, limits: config.limits }) })
+        let auth = auth::Auth::new(config.auth, &clock)?;
+        Ok(Self { inner: Arc::new(Inner { store, clock, ids, bell, limits: config.limits, auth }) })
     }
 
     /// The store below.
@@ -90,6 +102,10 @@ impl Chat {
     #[must_use]
     pub fn limits(&self) -> &ChatLimits {
         &self.inner.limits
+    }
+
+    fn auth(&self) -> &auth::Auth {
+        &self.inner.auth
     }
 
     /// Runs an operation in a transaction, again as long as it conflicts, and rings the bell for what it woke.

@@ -2,12 +2,13 @@
 
 use std::ops::Deref;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::topic::{Topic, Wakes};
 use super::{Chat, ChatError};
-use crate::store::Txn;
+use crate::store::{Range, Txn};
 
 /// A transaction of chat's. Everything of the store's [`Txn`] is there, and what chat needs on top.
 #[derive(Clone)]
@@ -50,6 +51,17 @@ impl Tx {
     /// The row under `key`, read without a conflict with those who write it.
     pub async fn row_snapshot<R: Row>(&self, key: &[u8]) -> Result<Option<R>, ChatError> {
         self.txn.get_snapshot(key).await?.map(|value| decode_row(&value)).transpose()
+    }
+
+    /// All rows of a range, page after page: for ranges that are kept short by those who write them.
+    pub async fn all_rows(&self, range: Range) -> Result<Vec<(Bytes, Bytes)>, ChatError> {
+        let mut page = self.txn.range(range).await?;
+        let mut rows = std::mem::take(&mut page.rows);
+        while let Some(next) = page.next() {
+            page = self.txn.range(next).await?;
+            rows.append(&mut page.rows);
+        }
+        Ok(rows)
     }
 
     /// Writes a row.

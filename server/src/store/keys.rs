@@ -10,12 +10,20 @@
 //! | `user` | user | the account | accounts |
 //! | `handle` | handle, in its comparable form | user | accounts |
 //! | `device` | user, device | the device | devices |
-//! | `refresh` | hash of the refresh token | its family | auth |
-//! | `family` | user, device, family | the refresh family | auth |
-//! | `settings` | user | profile and settings | settings |
-//! | `presence` | user | last transition | presence |
-//! | `friend` | user, other user | state of the friendship, as seen by the first | friends |
-//! | `block` | user, blocked user | since when | friends |
+//! | `pushtok` | hash of kind and push token | user, device | devices |
+//! | `password` | user | the password, hashed | accounts |
+//! | `settings` | user | settings | settings |
+//! | `signing` | number | a key that signs access tokens | auth |
+//! | `extuser` | issuer, subject | the user that an identity provider's subject is | auth |
+//! | `extdev` | user, name | the device that an identity provider or client named so | auth |
+//! | `leaving` | user | how far the erasure of a deleted account has got | erasure |
+//! | `presence` | user | status, and when they were last online | presence |
+//! | `online` | user, device | which link says that the device is there, and how | presence |
+//! | `onnode` | node, user, device | nothing: whose links a node has | presence |
+//! | `partner` | user, other user | nothing: they have a direct channel | presence |
+//! | `rel` | user, other user | what the other is to the first: friend, asked, blocked … | friends |
+//! | `rellist` | user, list, other user | since when the other is in the list | friends |
+//! | `relcount` | user | how many are in each list | friends |
 //! | `uhead` | user | head of the user's own log | user log |
 //! | `ulog` | user, seq | entry of the user's own log | user log |
 //! | `channel` | channel | what the channel is: kind, title, … | channels |
@@ -39,10 +47,18 @@
 use suda_schema::{ChannelId, ClientMsgId, DeviceId, MediaId, Seq, UserId};
 
 use super::Range;
-use super::tuple::Pack;
+use super::tuple::{Pack, Unpack};
 
 fn table(name: &str) -> Pack {
     Pack::new().text(name)
+}
+
+/// What comes after the user in a key whose first element is one.
+fn after_user<'a>(name: &str, key: &'a [u8]) -> Option<(Unpack<'a>, UserId)> {
+    let mut rest = Unpack::new(key);
+    rest.skip(&table(name).done()).ok()?;
+    let user = UserId(rest.uint().ok()?);
+    Some((rest, user))
 }
 
 /// What holds for the whole store, by name.
@@ -69,6 +85,15 @@ pub fn handle(comparable: &str) -> Vec<u8> {
     table("handle").text(comparable).done()
 }
 
+/// Who has a handle that begins so.
+#[must_use]
+pub fn handles_beginning(beginning: &str) -> Range {
+    let mut begin = handle(beginning);
+    // Without the end mark of the text: what continues it is in the range too.
+    begin.pop();
+    Range::prefix(begin)
+}
+
 /// A device of a user.
 #[must_use]
 pub fn device(user: UserId, device: DeviceId) -> Vec<u8> {
@@ -81,58 +106,199 @@ pub fn devices(user: UserId) -> Range {
     Range::children(table("device").uint(user.0).done())
 }
 
-/// A refresh token, by its hash.
+/// The device in a key of [`devices`].
 #[must_use]
-pub fn refresh(hash: &[u8]) -> Vec<u8> {
-    table("refresh").bytes(hash).done()
+pub fn device_of(key: &[u8]) -> Option<DeviceId> {
+    let (mut rest, _user) = after_user("device", key)?;
+    rest.uint().ok().map(DeviceId)
 }
 
-/// A family of refresh tokens: all that came of one login.
+/// Whose a push token is, by its hash.
 #[must_use]
-pub fn family(user: UserId, device: DeviceId, family: u64) -> Vec<u8> {
-    table("family").uint(user.0).uint(device.0).uint(family).done()
+pub fn push_token(hash: &[u8; 32]) -> Vec<u8> {
+    table("pushtok").bytes(hash).done()
 }
 
-/// The families of a device.
+/// A user's password.
 #[must_use]
-pub fn families(user: UserId, device: DeviceId) -> Range {
-    Range::children(table("family").uint(user.0).uint(device.0).done())
+pub fn password(user: UserId) -> Vec<u8> {
+    table("password").uint(user.0).done()
 }
 
-/// Profile and settings of a user.
+/// A user's settings.
 #[must_use]
 pub fn settings(user: UserId) -> Vec<u8> {
     table("settings").uint(user.0).done()
 }
 
-/// The last presence transition of a user.
+/// A key that signs access tokens.
+#[must_use]
+pub fn signing_key(number: u32) -> Vec<u8> {
+    table("signing").uint(number.into()).done()
+}
+
+/// All keys that sign access tokens, the newest last.
+#[must_use]
+pub fn signing_keys() -> Range {
+    Range::children(table("signing").done())
+}
+
+/// The number in a key of [`signing_keys`].
+#[must_use]
+pub fn signing_key_of(key: &[u8]) -> Option<u32> {
+    let mut rest = Unpack::new(key);
+    rest.skip(&table("signing").done()).ok()?;
+    rest.uint().ok()?.try_into().ok()
+}
+
+/// Who an identity provider's subject is.
+#[must_use]
+pub fn external_user(issuer: &str, subject: &str) -> Vec<u8> {
+    table("extuser").text(issuer).text(subject).done()
+}
+
+/// Which device an identity provider, or the client, calls so.
+#[must_use]
+pub fn external_device(user: UserId, name: &str) -> Vec<u8> {
+    table("extdev").uint(user.0).text(name).done()
+}
+
+/// All names of devices of a user at an identity provider.
+#[must_use]
+pub fn external_devices(user: UserId) -> Range {
+    Range::children(table("extdev").uint(user.0).done())
+}
+
+/// How far the erasure of a deleted account has got.
+#[must_use]
+pub fn leaving(user: UserId) -> Vec<u8> {
+    table("leaving").uint(user.0).done()
+}
+
+/// All accounts whose erasure is not done yet.
+#[must_use]
+pub fn all_leaving() -> Range {
+    Range::children(table("leaving").done())
+}
+
+/// The user in a key of [`all_leaving`].
+#[must_use]
+pub fn leaving_of(key: &[u8]) -> Option<UserId> {
+    after_user("leaving", key).map(|(_, user)| user)
+}
+
+/// Whether a user is there, over all devices.
 #[must_use]
 pub fn presence(user: UserId) -> Vec<u8> {
     table("presence").uint(user.0).done()
 }
 
-/// The friendship of two users, as the first sees it.
+/// Whether a device is there.
 #[must_use]
-pub fn friend(user: UserId, other: UserId) -> Vec<u8> {
-    table("friend").uint(user.0).uint(other.0).done()
+pub fn online(user: UserId, device: DeviceId) -> Vec<u8> {
+    table("online").uint(user.0).uint(device.0).done()
 }
 
-/// All friendships and requests of a user.
+/// The devices of a user that are there.
 #[must_use]
-pub fn friends(user: UserId) -> Range {
-    Range::children(table("friend").uint(user.0).done())
+pub fn all_online(user: UserId) -> Range {
+    Range::children(table("online").uint(user.0).done())
 }
 
-/// That a user has blocked another.
+/// The device in a key of [`all_online`].
 #[must_use]
-pub fn block(user: UserId, blocked: UserId) -> Vec<u8> {
-    table("block").uint(user.0).uint(blocked.0).done()
+pub fn online_device(key: &[u8]) -> Option<DeviceId> {
+    let (mut rest, _user) = after_user("online", key)?;
+    rest.uint().ok().map(DeviceId)
 }
 
-/// All whom a user has blocked.
+/// That a device is there by a link to this node.
 #[must_use]
-pub fn blocks(user: UserId) -> Range {
-    Range::children(table("block").uint(user.0).done())
+pub fn on_node(node: u16, user: UserId, device: DeviceId) -> Vec<u8> {
+    table("onnode").uint(node.into()).uint(user.0).uint(device.0).done()
+}
+
+/// All devices that are there by a link to this node.
+#[must_use]
+pub fn all_on_node(node: u16) -> Range {
+    Range::children(table("onnode").uint(node.into()).done())
+}
+
+/// The user and device in a key of [`all_on_node`].
+#[must_use]
+pub fn on_node_of(key: &[u8]) -> Option<(UserId, DeviceId)> {
+    let mut rest = Unpack::new(key);
+    rest.skip(&table("onnode").done()).ok()?;
+    rest.uint().ok()?;
+    Some((UserId(rest.uint().ok()?), DeviceId(rest.uint().ok()?)))
+}
+
+/// That two users have a direct channel, as the first sees it.
+#[must_use]
+pub fn partner(user: UserId, other: UserId) -> Vec<u8> {
+    table("partner").uint(user.0).uint(other.0).done()
+}
+
+/// All with whom a user has a direct channel.
+#[must_use]
+pub fn partners(user: UserId) -> Range {
+    Range::children(table("partner").uint(user.0).done())
+}
+
+/// The other user in a key of [`partners`].
+#[must_use]
+pub fn partner_of(key: &[u8]) -> Option<UserId> {
+    let (mut rest, _user) = after_user("partner", key)?;
+    rest.uint().ok().map(UserId)
+}
+
+/// What another user is to this one.
+#[must_use]
+pub fn relation(user: UserId, other: UserId) -> Vec<u8> {
+    table("rel").uint(user.0).uint(other.0).done()
+}
+
+/// All who are something to a user.
+#[must_use]
+pub fn relations(user: UserId) -> Range {
+    Range::children(table("rel").uint(user.0).done())
+}
+
+/// The other user in a key of [`relations`].
+#[must_use]
+pub fn relation_other(key: &[u8]) -> Option<UserId> {
+    let (mut rest, _user) = after_user("rel", key)?;
+    rest.uint().ok().map(UserId)
+}
+
+/// That another user is in one of a user's lists.
+#[must_use]
+pub fn listed(user: UserId, list: u64, other: UserId) -> Vec<u8> {
+    table("rellist").uint(user.0).uint(list).uint(other.0).done()
+}
+
+/// One of a user's lists, after another user.
+#[must_use]
+pub fn listed_after(user: UserId, list: u64, after: Option<UserId>) -> Range {
+    let all = Range::children(table("rellist").uint(user.0).uint(list).done());
+    match after {
+        Some(after) => Range::new(super::after_key(&listed(user, list, after)), all.end()),
+        None => all,
+    }
+}
+
+/// The other user in a key of [`listed_after`].
+#[must_use]
+pub fn listed_other(key: &[u8]) -> Option<UserId> {
+    let (mut rest, _user) = after_user("rellist", key)?;
+    rest.uint().ok()?;
+    rest.uint().ok().map(UserId)
+}
+
+/// How many are in each of a user's lists.
+#[must_use]
+pub fn list_counts(user: UserId) -> Vec<u8> {
+    table("relcount").uint(user.0).done()
 }
 
 /// The head of a user's own log.
@@ -285,6 +451,13 @@ pub fn all_joined(user: UserId) -> Range {
     Range::children(table("joined").uint(user.0).done())
 }
 
+/// The channel in a key of [`all_joined`].
+#[must_use]
+pub fn joined_channel(key: &[u8]) -> Option<ChannelId> {
+    let (mut rest, _user) = after_user("joined", key)?;
+    rest.uint().ok().map(ChannelId)
+}
+
 /// A member's positions in a channel.
 #[must_use]
 pub fn mark(channel: ChannelId, user: UserId) -> Vec<u8> {
@@ -347,6 +520,34 @@ mod tests {
     fn keys_read_as_documented() {
         assert_eq!(member(ChannelId(7), UserId(9)), b"\x02member\x00\x15\x07\x15\x09");
         assert_eq!(direct(UserId(300), UserId(2)), direct(UserId(2), UserId(300)));
+    }
+
+    #[test]
+    fn keys_of_users_come_apart_again() {
+        assert_eq!(device_of(&device(UserId(7), DeviceId(300))), Some(DeviceId(300)));
+        assert_eq!(online_device(&online(UserId(7), DeviceId(300))), Some(DeviceId(300)));
+        assert_eq!(on_node_of(&on_node(3, UserId(7), DeviceId(9))), Some((UserId(7), DeviceId(9))));
+        assert_eq!(relation_other(&relation(UserId(7), UserId(0))), Some(UserId(0)));
+        assert_eq!(listed_other(&listed(UserId(7), 2, UserId(8))), Some(UserId(8)));
+        assert_eq!(signing_key_of(&signing_key(70_000)), Some(70_000));
+        assert_eq!(leaving_of(&leaving(UserId(7))), Some(UserId(7)));
+        assert_eq!(device_of(&online(UserId(7), DeviceId(300))), None);
+    }
+
+    #[test]
+    fn a_list_goes_on_after_its_cursor() {
+        let range = listed_after(UserId(7), 1, Some(UserId(255)));
+        let inside = |key: Vec<u8>| range.begin() <= &key[..] && &key[..] < range.end();
+        assert!(inside(listed(UserId(7), 1, UserId(256))) && !inside(listed(UserId(7), 1, UserId(255))));
+        assert!(!inside(listed(UserId(7), 2, UserId(256))) && !inside(listed(UserId(8), 1, UserId(256))));
+    }
+
+    #[test]
+    fn handles_are_found_by_their_beginning() {
+        let range = handles_beginning("kim");
+        let inside = |text: &str| range.begin() <= &handle(text)[..] && &handle(text)[..] < range.end();
+        assert!(inside("kim") && inside("kim.lee") && inside("kimzzz"));
+        assert!(!inside("ki") && !inside("kin") && !inside("ka"));
     }
 
     #[test]
