@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::append_only::append_only;
-use crate::codec::{bounded, embedded};
+use crate::codec::embedded;
 use crate::control::{Closing, Typing};
 use crate::entry::{Attachment, Body, Delete, Entry, React};
-use crate::limits::{ATTACHMENTS_MAX, MENTIONS_MAX};
 use crate::summary::{ChannelSummary, MemberMark};
 use crate::{ChannelId, ClientMsgId, Seq, UserId, WireError};
 
@@ -108,10 +107,10 @@ pub struct NewMessage {
     #[serde(default)]
     pub reply_to: Option<Seq>,
     /// Who is mentioned.
-    #[serde(default, deserialize_with = "bounded::list::<_, _, MENTIONS_MAX>")]
+    #[serde(default)]
     pub mentions: Vec<UserId>,
     /// Pictures and files.
-    #[serde(default, deserialize_with = "bounded::list::<_, _, ATTACHMENTS_MAX>")]
+    #[serde(default)]
     pub attachments: Vec<Attachment>,
 }
 
@@ -125,7 +124,7 @@ pub struct NewEdit {
     #[serde(with = "embedded")]
     pub body: Body,
     /// Who is mentioned now.
-    #[serde(default, deserialize_with = "bounded::list::<_, _, MENTIONS_MAX>")]
+    #[serde(default)]
     pub mentions: Vec<UserId>,
 }
 

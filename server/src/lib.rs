@@ -13,6 +13,7 @@
 //! clock      time and randomness as arguments                  rate: token buckets
 //! ```
 
+pub mod api;
 pub mod chat;
 pub mod cli;
 pub mod clock;

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use suda_schema::{DeviceId, UserId};
+use utoipa::ToSchema;
 
 use super::auth::refresh::{Family, RefreshToken};
 use super::auth::{Login, Passwords, access};
@@ -74,7 +75,7 @@ impl Row for Password {
 }
 
 /// What it takes to sign up.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct SignUp {
     /// The wanted handle.
     pub handle: String,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use suda_schema::event::{DeviceRef, UserEvent};
 use suda_schema::{DeviceId, UserId};
+use utoipa::ToSchema;
 
 use super::auth::Login;
 use super::auth::refresh::{Family, Presented, RefreshToken, Times};
@@ -21,16 +22,17 @@ pub const DEVICE_NAME_CHARS_MAX: usize = 64;
 pub const PUSH_TOKEN_BYTES_MAX: usize = 4 << 10;
 
 /// What a device says about itself when it logs in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewDevice {
     /// A name for people, such as `Kim's phone`.
     pub name: String,
     /// What it is.
+    #[serde(default)]
     pub platform: Platform,
 }
 
 /// What a device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Platform {
     /// An iPhone or iPad.
@@ -49,7 +51,7 @@ pub enum Platform {
 }
 
 /// Who delivers a push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PushKind {
     /// Apple.
@@ -97,7 +99,7 @@ impl Row for Device {
 }
 
 /// A device as its user sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeviceInfo {
     /// Which.
     pub device: DeviceId,

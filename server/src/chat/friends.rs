@@ -7,9 +7,10 @@
 use serde::{Deserialize, Serialize};
 use suda_schema::UserId;
 use suda_schema::event::{UserEvent, UserRef};
+use utoipa::ToSchema;
 
 use super::settings::{self, Audience};
-use super::{Chat, ChatError, Row, Topic, Tx, accounts, contact, user_log};
+use super::{Chat, ChatError, Row, Topic, Tx, accounts, user_log};
 use crate::store::keys;
 
 /// The most users in one page of a list.
@@ -105,7 +106,7 @@ impl Row for Counts {
 }
 
 /// One user in a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Listed {
     /// Who.
     pub user: UserId,
@@ -123,7 +124,7 @@ pub struct ListPage {
 }
 
 /// What became of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Requested {
     /// It waits for an answer.
@@ -195,7 +196,6 @@ impl Chat {
             }
             pair.theirs.blocked_by_at_ms = None;
             pair.write(&tx).await?;
-            contact::blocking_changed(&tx, me, other).await?;
             pair.tell_me(&tx, &[UserEvent::Unblocked(UserRef { user: other })]).await
         })
         .await
@@ -284,7 +284,6 @@ async fn block(tx: &Tx, me: UserId, other: UserId) -> Result<(), ChatError> {
     pair.mine.blocked_at_ms = Some(tx.now_ms());
     pair.theirs.blocked_by_at_ms = Some(tx.now_ms());
     pair.write(tx).await?;
-    contact::blocking_changed(tx, me, other).await?;
     if ended {
         pair.tell(tx, UserEvent::FriendRemoved, UserEvent::FriendRemoved).await?;
     }

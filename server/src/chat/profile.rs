@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use suda_schema::event::{UserEvent, UserRef};
 use suda_schema::{MediaId, UserId};
+use utoipa::ToSchema;
 
 use super::accounts::{self, Account};
 use super::friends;
@@ -29,7 +30,7 @@ pub const SEARCH_MAX: usize = 50;
 const SEARCH_ROWS_MAX: usize = 500;
 
 /// What users say about themselves.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Profile {
     /// The name that is shown; never empty for an account that lives.
     pub display_name: String,
@@ -46,7 +47,7 @@ pub struct Profile {
 }
 
 /// Changes to a profile; what is `None` stays.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProfileChange {
     /// A new name.
@@ -57,6 +58,7 @@ pub struct ProfileChange {
     pub status_text: Option<String>,
     /// A new picture, or (`Some(None)`) none any more.
     #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<MediaId>)]
     pub picture: Option<Option<MediaId>>,
     /// Another language.
     pub locale: Option<String>,
@@ -70,7 +72,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
 }
 
 /// A user as others see them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PublicUser {
     /// Who.
     pub user: UserId,

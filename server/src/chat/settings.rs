@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use suda_schema::UserId;
 use suda_schema::event::{UserEvent, UserRef};
+use utoipa::ToSchema;
 
 use super::{Chat, ChatError, Row, Topic, Tx, accounts, user_log};
 use crate::store::keys;
 
 /// Who may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// Everybody who is not blocked.
@@ -21,7 +22,7 @@ pub enum Audience {
 }
 
 /// Hours in which nothing notifies, in the time zone of the profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuietHours {
     /// Minute of the day at which they begin, below 1,440.
     pub from_minute: u16,
@@ -32,7 +33,7 @@ pub struct QuietHours {
 }
 
 /// A user's settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Settings {
     /// Whether a push shows the text of the message.
     pub push_preview: bool,
@@ -69,13 +70,14 @@ impl Row for Settings {
 }
 
 /// Changes to settings; what is `None` stays.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SettingsChange {
     /// Whether a push shows the text of the message.
     pub push_preview: Option<bool>,
     /// When nothing notifies, or (`Some(None)`) always everything.
     #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<QuietHours>)]
     pub quiet_hours: Option<Option<QuietHours>>,
     /// Whether everybody else is told that one is offline.
     pub appear_offline: Option<bool>,

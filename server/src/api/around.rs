@@ -1,0 +1,110 @@
+//! What happens around every request: an id, a span, a time limit, a net under panics, and the metrics.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use prometheus_client::metrics::gauge::Gauge;
+use suda_schema::ErrorCode;
+use tracing::Instrument as _;
+
+use super::Api;
+use super::error::ApiError;
+
+/// The header that names a request in the logs. A caller may choose the name.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest name a caller may choose.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// Answers that take as long as they take, and are limited in another way.
+const SLOW_ROUTES: [&str; 2] = ["/v1/sync", "/v1/account/export"];
+
+/// The outermost middleware.
+pub(super) async fn around(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let _active = Active::new(&api.metrics().active);
+    let id = request_id(&api, request.headers());
+    let method = method_name(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |p| p.as_str().to_owned());
+    let slow = SLOW_ROUTES.contains(&route.as_str());
+    let limit = if slow { None } else { Some(Duration::from_millis(api.config().request_ms_max)) };
+    let only_reads = request.method().is_safe();
+
+    let span = tracing::info_span!("http", id = id.to_str().unwrap_or_default(), method, route);
+    let mut response = guarded(limit, only_reads, next.run(request)).instrument(span.clone()).await;
+
+    response.headers_mut().insert(REQUEST_ID, id);
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+
+    let status = response.status();
+    let time = started.elapsed();
+    api.metrics().answered(method, route, status.as_u16());
+    if let Some(code) = response.extensions().get::<ErrorCode>() {
+        api.metrics().failed(code.name());
+    }
+    if !slow {
+        api.metrics().took(time);
+    }
+    let ms = time.as_millis();
+    span.in_scope(|| tracing::debug!(status = status.as_u16(), ms, "answered"));
+    response
+}
+
+/// Runs a handler within its time, and answers in its place if it panics.
+async fn guarded(limit: Option<Duration>, only_reads: bool, handler: impl Future<Output = Response>) -> Response {
+    let handler = AssertUnwindSafe(handler).catch_unwind();
+    let result = match limit {
+        None => Ok(handler.await),
+        Some(limit) => tokio::time::timeout(limit, handler).await,
+    };
+    match result {
+        Ok(Ok(response)) => response,
+        // The hook has logged and counted it.
+        Ok(Err(_)) => ApiError::new(ErrorCode::INTERNAL, "a fault of the server's; it is in its log").into_response(),
+        Err(_) if only_reads => ApiError::new(ErrorCode::UNAVAILABLE, "it took too long").into_response(),
+        Err(_) => {
+            let message = "it took too long; it may have happened or not";
+            ApiError::new(ErrorCode::OUTCOME_UNKNOWN, message).into_response()
+        }
+    }
+}
+
+fn request_id(api: &Api, headers: &HeaderMap) -> HeaderValue {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let chosen = headers.get(REQUEST_ID).filter(|id| {
+        let id = id.as_bytes();
+        !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.iter().all(allowed)
+    });
+    chosen.cloned().unwrap_or_else(|| {
+        let id = format!("{:016x}", u64::from_be_bytes(api.clock().random()));
+        HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    })
+}
+
+/// The method as a label: whatever a peer makes up counts as one.
+fn method_name(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or("other")
+}
+
+/// Counts up while it lives.
+pub(super) struct Active(Gauge);
+
+impl Active {
+    pub(super) fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

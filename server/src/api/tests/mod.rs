@@ -1,0 +1,158 @@
+//! The router over a chat in memory.
+
+mod accounts;
+mod general;
+mod people;
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, Request, StatusCode};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::chat::testing;
+use crate::tls::TlsConfig;
+
+/// A node's API, and what came of a request to it.
+pub(super) struct Node {
+    pub(super) api: Api,
+    pub(super) router: Router,
+    _data: tempfile::TempDir,
+}
+
+pub(super) const PASSWORD: &str = "correct horse";
+
+/// A device that is logged in.
+#[derive(Debug, Clone)]
+pub(super) struct Login {
+    pub(super) id: String,
+    pub(super) device: String,
+    pub(super) token: String,
+    pub(super) refresh: String,
+}
+
+impl From<&Value> for Login {
+    fn from(json: &Value) -> Self {
+        let text = |field: &str| json[field].as_str().unwrap_or_else(|| panic!("{field} in {json}")).to_owned();
+        Self { id: text("user"), device: text("device"), token: text("access"), refresh: text("refresh") }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// The answer is this error, in the one shape that errors have.
+    #[track_caller]
+    pub(super) fn assert_error(&self, status: u16, code: &str) -> String {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        let json = self.json();
+        let mut fields: Vec<&String> = json.as_object().unwrap().keys().collect();
+        fields.sort();
+        assert_eq!(fields, ["code", "message", "retry_after_ms"], "{self:?}");
+        assert_eq!(json["code"], code, "{self:?}");
+        json["message"].as_str().unwrap().to_owned()
+    }
+}
+
+pub(super) fn config() -> ApiConfig {
+    ApiConfig {
+        body_bytes_max: 1 << 20,
+        request_ms_max: 30_000,
+        cors_origins: vec!["https://app.example".to_owned()],
+        metrics_public: false,
+        trusted_proxies: Vec::new(),
+        rates: ApiRates::default(),
+        web: None,
+    }
+}
+
+impl Node {
+    pub(super) fn new() -> Self {
+        Self::with(config())
+    }
+
+    pub(super) fn with(config: ApiConfig) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let (chat, _) = testing::chat();
+        let certificate = CertStore::open(&TlsConfig::default(), data.path(), chat.clock().clone()).unwrap();
+        let facts = NodeFacts {
+            node: 1,
+            region: "local".to_owned(),
+            public_host: None,
+            public_port: 4433,
+            http3_port: None,
+            certificate,
+            sign_up: SignUp::Open,
+        };
+        let api =
+            Api::new(chat.clone(), Arc::new(RateLimiter::new(chat.clock().clone())), config, facts, Metrics::new());
+        let router = api.router(Listener::Public);
+        Self { api, router, _data: data }
+    }
+
+    pub(super) async fn call(&self, request: Request<Body>) -> Answer {
+        call(&self.router, request).await
+    }
+
+    /// A request with a JSON body and a token.
+    pub(super) async fn send(&self, method: &str, path: &str, token: &str, body: &Value) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        self.call(request.header("content-type", "application/json").body(body).unwrap()).await
+    }
+
+    /// The same, where the answer must be this status.
+    #[track_caller]
+    pub(super) fn expect(
+        &self,
+        status: u16,
+        method: &str,
+        path: &str,
+        user: &Login,
+        body: Value,
+    ) -> impl Future<Output = Value> {
+        let place = std::panic::Location::caller();
+        async move {
+            let answer = self.send(method, path, &user.token, &body).await;
+            assert_eq!(answer.status.as_u16(), status, "{answer:?} at {place}");
+            if answer.text.is_empty() { Value::Null } else { answer.json() }
+        }
+    }
+
+    /// Signs somebody up.
+    pub(super) async fn sign_up(&self, handle: &str) -> Login {
+        let body = json!({ "handle": handle, "password": PASSWORD, "device": { "name": "phone" } });
+        let answer = self.send("POST", "/v1/accounts", "", &body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        Login::from(&answer.json())
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.call(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+}
+
+pub(super) async fn call(router: &Router, mut request: Request<Body>) -> Answer {
+    let peer: SocketAddr = "192.0.2.1:1".parse().unwrap();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+    let text = to_bytes(body, 64 << 20).await.unwrap();
+    Answer { status: head.status, headers: head.headers, text: String::from_utf8(text.to_vec()).unwrap() }
+}
