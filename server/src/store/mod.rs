@@ -12,12 +12,15 @@
 //! | `tuple` | the encoding of keys, byte for byte that of FoundationDB's tuple layer |
 //! | `engine` | what an engine has to do |
 //! | `local` | the transactions of the engines that live in this process: `memory` and `embedded` |
+//! | `foundationdb` | the engine of many machines |
 //! | `faults` | an engine that fails on purpose, for tests |
 
 mod big;
 mod engine;
 mod error;
 mod faults;
+#[cfg(feature = "foundationdb")]
+pub mod foundationdb;
 pub mod keys;
 mod local;
 mod range;
@@ -70,6 +73,20 @@ impl Store {
         let clock = Clock::manual(0, faults.seed);
         let memory = local::memory(&Clock::system());
         Self::new(Arc::new(faults::Faulty::new(Arc::new(memory), faults, clock.clone())), clock)
+    }
+
+    /// A FoundationDB cluster. All keys lie under `prefix`, so that several systems can share a cluster.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] or [`StoreError::Unavailable`], with what to do.
+    #[cfg(feature = "foundationdb")]
+    pub async fn foundationdb(
+        options: &foundationdb::Options,
+        prefix: &[u8],
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let engine = foundationdb::FoundationDb::open(options).await?;
+        Ok(Self::new(Arc::new(engine), clock).with_prefix(prefix))
     }
 
     fn new(engine: Arc<dyn Engine>, clock: Clock) -> Self {
