@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::append_only::append_only;
-use crate::codec::embedded;
+use crate::codec::{bounded, embedded};
 use crate::control::{Closing, Typing};
 use crate::entry::{Attachment, Body, Delete, Entry, React};
+use crate::limits::{ATTACHMENTS_MAX, MENTIONS_MAX};
 use crate::summary::{ChannelSummary, MemberMark};
 use crate::{ChannelId, ClientMsgId, Seq, UserId, WireError};
 
@@ -107,10 +108,10 @@ pub struct NewMessage {
     #[serde(default)]
     pub reply_to: Option<Seq>,
     /// Who is mentioned.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, MENTIONS_MAX>")]
     pub mentions: Vec<UserId>,
     /// Pictures and files.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, ATTACHMENTS_MAX>")]
     pub attachments: Vec<Attachment>,
 }
 
@@ -124,7 +125,7 @@ pub struct NewEdit {
     #[serde(with = "embedded")]
     pub body: Body,
     /// Who is mentioned now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, MENTIONS_MAX>")]
     pub mentions: Vec<UserId>,
 }
 

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::append_only::append_only;
 use crate::channel::Marks;
+use crate::codec::bounded;
 use crate::event::UserEntry;
+use crate::limits::PRESENCE_USERS_MAX;
 use crate::open::Activity;
 use crate::summary::{ChannelSummary, Preview};
 use crate::{ChannelId, CloseCode, DeviceId, Seq, UserId, WireError};
@@ -195,6 +197,7 @@ pub struct PresenceQuery {
     /// Chosen by the client; comes back in the answer.
     pub request: u32,
     /// About whom.
+    #[serde(deserialize_with = "bounded::list::<_, _, PRESENCE_USERS_MAX>")]
     pub users: Vec<UserId>,
 }
 

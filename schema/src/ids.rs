@@ -4,6 +4,7 @@
 //! else. In postcard an id is a varint; in JSON it is a string of digits, because JavaScript's numbers end at 2⁵³.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -66,7 +67,7 @@ macro_rules! snowflake {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 if deserializer.is_human_readable() {
-                    deserializer.deserialize_str(IdText).and_then(|text| text.parse().map_err(de::Error::custom))
+                    deserializer.deserialize_str(Parsed(PhantomData))
                 } else {
                     u64::deserialize(deserializer).map(Self)
                 }
@@ -75,16 +76,16 @@ macro_rules! snowflake {
     };
 }
 
-/// Reads a string from a human-readable format without needing it to be borrowed.
-struct IdText;
+/// Reads an id from a string, borrowed or not.
+struct Parsed<T>(PhantomData<T>);
 
-impl de::Visitor<'_> for IdText {
-    type Value = String;
+impl<T: FromStr<Err = ParseIdError>> de::Visitor<'_> for Parsed<T> {
+    type Value = T;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an id as a string of digits")
+        f.write_str("an id as a string")
     }
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
@@ -159,7 +160,7 @@ impl Serialize for ClientMsgId {
 impl<'de> Deserialize<'de> for ClientMsgId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            deserializer.deserialize_str(IdText).and_then(|text| text.parse().map_err(de::Error::custom))
+            deserializer.deserialize_str(Parsed(PhantomData))
         } else {
             <[u8; 16]>::deserialize(deserializer).map(Self)
         }

@@ -6,6 +6,7 @@
 
 pub mod base64;
 pub mod binary;
+pub(crate) mod bounded;
 pub(crate) mod embedded;
 pub mod json;
 pub mod mux;

@@ -10,7 +10,7 @@ use suda_schema::event::{UserEvent, UserRef};
 use utoipa::ToSchema;
 
 use super::settings::{self, Audience};
-use super::{Chat, ChatError, Row, Topic, Tx, accounts, user_log};
+use super::{Chat, ChatError, Row, Topic, Tx, accounts, contact, user_log};
 use crate::store::keys;
 
 /// The most users in one page of a list.
@@ -196,6 +196,7 @@ impl Chat {
             }
             pair.theirs.blocked_by_at_ms = None;
             pair.write(&tx).await?;
+            contact::blocking_changed(&tx, me, other).await?;
             pair.tell_me(&tx, &[UserEvent::Unblocked(UserRef { user: other })]).await
         })
         .await
@@ -284,6 +285,7 @@ async fn block(tx: &Tx, me: UserId, other: UserId) -> Result<(), ChatError> {
     pair.mine.blocked_at_ms = Some(tx.now_ms());
     pair.theirs.blocked_by_at_ms = Some(tx.now_ms());
     pair.write(tx).await?;
+    contact::blocking_changed(tx, me, other).await?;
     if ended {
         pair.tell(tx, UserEvent::FriendRemoved, UserEvent::FriendRemoved).await?;
     }

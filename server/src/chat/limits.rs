@@ -9,6 +9,10 @@ pub struct ChatLimits {
     pub broadcast_members_max: u32,
     /// Channels that one user is a member of.
     pub channels_per_user_max: u32,
+    /// Members up to which a channel's members see how far the others have read, and live views are told of it.
+    pub marks_members_max: u32,
+    /// Whether the push outbox is written. Only where a worker takes its rows: else it grows for ever.
+    pub push_outbox: bool,
     /// Devices of one user. At the limit a new login removes the one that was seen least recently.
     pub devices_per_user_max: usize,
     /// Push tokens of one device.
@@ -29,6 +33,8 @@ impl Default for ChatLimits {
             group_members_max: 100,
             broadcast_members_max: 100_000,
             channels_per_user_max: 5_000,
+            marks_members_max: 200,
+            push_outbox: false,
             devices_per_user_max: 32,
             push_tokens_per_device_max: 4,
             friends_max: 5_000,

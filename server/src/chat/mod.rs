@@ -15,20 +15,40 @@
 //! - An id made for a new row is checked to be free in the transaction that takes it: see [`ids`].
 
 pub mod accounts;
+pub mod append;
 pub mod auth;
+pub mod channels;
+mod contact;
 pub mod devices;
+mod draft;
+mod edit;
 pub mod error;
 pub mod friends;
+pub mod history;
 pub mod ids;
+pub mod invites;
 pub mod limits;
+pub mod log;
+pub mod marks;
+pub mod members;
+pub mod outbox;
 pub mod presence;
 pub mod profile;
+mod react;
+mod roster;
+pub mod row;
 pub mod settings;
+mod summary;
+pub mod sync;
+mod targets;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod topic;
 pub mod tx;
 pub mod user_log;
+mod validate;
 
 use std::sync::Arc;
 

@@ -70,6 +70,17 @@ impl Txn {
         value.done().map(|(_, value)| Some(value))
     }
 
+    /// The beginning of such a value, at most its first chunk, without a read conflict: for a value whose front says
+    /// what is wanted.
+    ///
+    /// # Errors
+    /// What the engine says; `Corrupt` where the row is not the first of such a value.
+    pub async fn get_big_start(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let Some(first) = self.get_snapshot(key).await? else { return Ok(None) };
+        let value = Assembly::begin(Bytes::copy_from_slice(key), first)?;
+        Ok(value.parts.into_iter().next())
+    }
+
     /// A page of values that [`Txn::set_big`] has stored. Limits count whole values; none is cut in half. The range
     /// must not begin or end between the chunks of a value.
     ///

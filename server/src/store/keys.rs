@@ -28,18 +28,25 @@
 //! | `ulog` | user, seq | entry of the user's own log | user log |
 //! | `channel` | channel | what the channel is: kind, title, … | channels |
 //! | `direct` | lower user, higher user | their direct channel | channels |
+//! | `made` | user, the client's id | the channel that this request made | channels |
+//! | `invite` | code | the channel that it lets into | invites |
+//! | `doomed` | channel | nothing: a deleted channel whose rows are being swept away | channels |
+//! | `pulse` | channel, name | how often something changed, or how much there is of it (atomic numbers) | roster, marks |
 //! | `head` | channel | head of the channel's log and its counters | append |
 //! | `log` | channel, seq | entry of the channel's log (big) | append |
-//! | `edits` | channel, message's seq, edit's seq | nothing: the edits of a message | append |
-//! | `react` | channel, message's seq, emoji, user | when: who reacted how | append |
+//! | `edits` | channel, message's seq, edit's seq | the edits of a message: time, id | append |
+//! | `react` | channel, message's seq, emoji, user | nothing: who reacted how | append |
 //! | `thread` | channel, first message's seq, seq | nothing: the messages of a thread | append |
 //! | `retry` | channel, user, client_msg_id | seq and time of the entry it made | append |
 //! | `own` | channel, user, seq | how many messages of their own up to here | append |
-//! | `member` | channel, user | role and since when | members |
+//! | `wrote` | user, channel | nothing: the user has sent messages there, member still or not | append |
+//! | `member` | channel, user | role and since when | roster |
+//! | `staff` | channel, user | the same again, of those whose role is above `member` | roster |
 //! | `banned` | channel, user | since when and by whom | members |
-//! | `joined` | user, channel | the channel in the user's list: mute, … | members |
+//! | `joined` | user, channel | the channel in the user's list: mute, … | roster |
+//! | `joins` | user | how many channels the user is in (an atomic number) | roster |
 //! | `mark` | channel, user | delivered and read positions | marks |
-//! | `cursor` | user, device, channel | delivered position of one device | marks |
+//! | `cursor` | user, device, channel | delivered position of one device (an atomic number) | marks |
 //! | `push` | shard, versionstamp | a message that offline people must be told of | push outbox |
 //! | `node` | node number | the node's lease | cluster |
 //! | `media` | media | a stored picture or file | media |
@@ -332,6 +339,48 @@ pub fn direct(one: UserId, other: UserId) -> Vec<u8> {
     table("direct").uint(one.0.min(other.0)).uint(one.0.max(other.0)).done()
 }
 
+/// The channel that a user's request has made.
+#[must_use]
+pub fn made(user: UserId, id: ClientMsgId) -> Vec<u8> {
+    table("made").uint(user.0).uuid(id.0).done()
+}
+
+/// The channel that an invite code lets into.
+#[must_use]
+pub fn invite(code: &str) -> Vec<u8> {
+    table("invite").text(code).done()
+}
+
+/// That a deleted channel is still to be swept away.
+#[must_use]
+pub fn doomed(channel: ChannelId) -> Vec<u8> {
+    table("doomed").uint(channel.0).done()
+}
+
+/// All channels that are still to be swept away.
+#[must_use]
+pub fn all_doomed() -> Range {
+    Range::children(table("doomed").done())
+}
+
+/// How often it has changed who may do what in a channel.
+#[must_use]
+pub fn rights_changes(channel: ChannelId) -> Vec<u8> {
+    table("pulse").uint(channel.0).text("rights").done()
+}
+
+/// How often members' positions in a channel have changed.
+#[must_use]
+pub fn marks_changes(channel: ChannelId) -> Vec<u8> {
+    table("pulse").uint(channel.0).text("marks").done()
+}
+
+/// How many members a channel has.
+#[must_use]
+pub fn member_count(channel: ChannelId) -> Vec<u8> {
+    table("pulse").uint(channel.0).text("members").done()
+}
+
 /// The head of a channel's log.
 #[must_use]
 pub fn head(channel: ChannelId) -> Vec<u8> {
@@ -396,6 +445,12 @@ pub fn thread(channel: ChannelId, thread: Seq) -> Range {
     Range::children(table("thread").uint(channel.0).uint(thread.0).done())
 }
 
+/// The messages of a thread from one seq to another, both included.
+#[must_use]
+pub fn thread_between(channel: ChannelId, thread: Seq, first: Seq, last: Seq) -> Range {
+    Range::new(in_thread(channel, thread, first), super::after_key(&in_thread(channel, thread, last)))
+}
+
 /// What a client's id has become.
 #[must_use]
 pub fn retry(channel: ChannelId, user: UserId, id: ClientMsgId) -> Vec<u8> {
@@ -415,6 +470,26 @@ pub fn own_up_to(channel: ChannelId, user: UserId, seq: Seq) -> Range {
     Range::new(all.begin(), super::after_key(&own(channel, user, seq))).reverse()
 }
 
+/// A user's own messages after a seq, oldest first.
+#[must_use]
+pub fn own_after(channel: ChannelId, user: UserId, seq: Seq) -> Range {
+    let all = Range::children(table("own").uint(channel.0).uint(user.0).done());
+    Range::new(super::after_key(&own(channel, user, seq)), all.end())
+}
+
+/// That a user has sent messages to a channel.
+#[must_use]
+pub fn wrote(user: UserId, channel: ChannelId) -> Vec<u8> {
+    table("wrote").uint(user.0).uint(channel.0).done()
+}
+
+/// The channels to which a user has sent messages, after one of them.
+#[must_use]
+pub fn wrote_after(user: UserId, channel: ChannelId) -> Range {
+    let all = Range::children(table("wrote").uint(user.0).done());
+    Range::new(super::after_key(&wrote(user, channel)), all.end())
+}
+
 /// A member of a channel.
 #[must_use]
 pub fn member(channel: ChannelId, user: UserId) -> Vec<u8> {
@@ -427,6 +502,24 @@ pub fn members(channel: ChannelId) -> Range {
     Range::children(table("member").uint(channel.0).done())
 }
 
+/// The members of a channel after a user, by id.
+#[must_use]
+pub fn members_after(channel: ChannelId, user: UserId) -> Range {
+    Range::new(super::after_key(&member(channel, user)), members(channel).end())
+}
+
+/// A member of a channel whose role is above `member`.
+#[must_use]
+pub fn staff(channel: ChannelId, user: UserId) -> Vec<u8> {
+    table("staff").uint(channel.0).uint(user.0).done()
+}
+
+/// All members of a channel whose role is above `member`.
+#[must_use]
+pub fn all_staff(channel: ChannelId) -> Range {
+    Range::children(table("staff").uint(channel.0).done())
+}
+
 /// That a user is banned from a channel.
 #[must_use]
 pub fn banned(channel: ChannelId, user: UserId) -> Vec<u8> {
@@ -437,6 +530,12 @@ pub fn banned(channel: ChannelId, user: UserId) -> Vec<u8> {
 #[must_use]
 pub fn all_banned(channel: ChannelId) -> Range {
     Range::children(table("banned").uint(channel.0).done())
+}
+
+/// Those who are banned from a channel after a user, by id.
+#[must_use]
+pub fn banned_after(channel: ChannelId, user: UserId) -> Range {
+    Range::new(super::after_key(&banned(channel, user)), all_banned(channel).end())
 }
 
 /// A channel in a user's list.
@@ -456,6 +555,12 @@ pub fn all_joined(user: UserId) -> Range {
 pub fn joined_channel(key: &[u8]) -> Option<ChannelId> {
     let (mut rest, _user) = after_user("joined", key)?;
     rest.uint().ok().map(ChannelId)
+}
+
+/// How many channels a user is in.
+#[must_use]
+pub fn joins(user: UserId) -> Vec<u8> {
+    table("joins").uint(user.0).done()
 }
 
 /// A member's positions in a channel.
@@ -480,6 +585,26 @@ pub fn cursor(user: UserId, device: DeviceId, channel: ChannelId) -> Vec<u8> {
 #[must_use]
 pub fn cursors(user: UserId, device: DeviceId) -> Range {
     Range::children(table("cursor").uint(user.0).uint(device.0).done())
+}
+
+/// Everything that lies under a channel's id, for when it is deleted. Its members' lists are theirs.
+#[must_use]
+pub fn all_of_channel(channel: ChannelId) -> Vec<Range> {
+    const TABLES: [&str; 11] =
+        ["pulse", "log", "edits", "react", "thread", "retry", "own", "member", "staff", "banned", "mark"];
+    TABLES.iter().map(|name| Range::children(table(name).uint(channel.0).done())).collect()
+}
+
+/// The last element of a key that consists of its table's name and numbers.
+#[must_use]
+pub fn last_number(key: &[u8]) -> Option<u64> {
+    let mut elements = Unpack::new(key);
+    elements.text().ok()?;
+    let mut last = None;
+    while !elements.is_done() {
+        last = Some(elements.uint().ok()?);
+    }
+    last
 }
 
 /// A row of the push outbox, before and behind its versionstamp. Several in one transaction differ by `own`.
@@ -548,6 +673,22 @@ mod tests {
         let inside = |text: &str| range.begin() <= &handle(text)[..] && &handle(text)[..] < range.end();
         assert!(inside("kim") && inside("kim.lee") && inside("kimzzz"));
         assert!(!inside("ki") && !inside("kin") && !inside("ka"));
+    }
+
+    #[test]
+    fn the_last_number_of_a_key_is_found() {
+        assert_eq!(last_number(&member(ChannelId(7), UserId(u64::MAX))), Some(u64::MAX));
+        assert_eq!(last_number(&edit(ChannelId(7), Seq(300), Seq(0))), Some(0));
+        assert_eq!(last_number(&retry(ChannelId(7), UserId(1), ClientMsgId([0; 16]))), None);
+        assert_eq!(last_number(b"junk"), None);
+    }
+
+    #[test]
+    fn a_list_goes_on_after_the_last_seen() {
+        let range = members_after(ChannelId(7), UserId(9));
+        let inside =
+            |user| range.begin() <= &member(ChannelId(7), user)[..] && &member(ChannelId(7), user)[..] < range.end();
+        assert!(!inside(UserId(9)) && inside(UserId(10)) && inside(UserId(u64::MAX)));
     }
 
     #[test]

@@ -1,1 +1,0 @@
-//! One specimen of every frame, for golden bytes, fuzz seeds and other languages' tests.

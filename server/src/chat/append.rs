@@ -1,0 +1,322 @@
+//! The batch append: everything that waits to be sent to one channel, in one transaction.
+//!
+//! What must hold, whatever else changes here:
+//!
+//! - The head is read and written, so appends to a channel happen one after the other, and seqs have no gap.
+//! - The retry rows are looked up and written in the same transaction, so a retry finds its entry or makes it.
+//! - Membership and role are read with a conflict, so nobody is still let in after having been removed.
+//!
+//! What only appends write (retry rows, own messages, entries) is read by snapshot: the conflict on the head covers it.
+//! Reads go out side by side: one round for a plain message, a second one for what the first one asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::{try_join, try_join_all, try_join3, try_join4};
+use suda_schema::channel::{Ack, NewMessage, Op, Send};
+use suda_schema::entry::{Body, Message, Role, What};
+use suda_schema::{ChannelId, ClientMsgId, DeviceId, Seq, UserId, WireError};
+
+use super::draft::Draft;
+use super::members::may_post;
+use super::outbox::OutboxRow;
+use super::row::{ChannelRow, MemberRow, OwnRow, RetryRow, StoredEntry};
+use super::targets::{Answered, Targets};
+use super::{Chat, ChatError, Tx, channels, contact, edit, log, outbox, react, validate};
+use crate::store::keys;
+
+/// The most sends in one batch. More are taken in several transactions.
+pub const BATCH_SENDS_MAX: usize = 256;
+/// About the most bytes that one batch writes, with the older rows that it changes: far enough from the store's limit on
+/// a transaction for all that belongs to them. More are taken in several transactions.
+pub const BATCH_BYTES_MAX: usize = 3 << 20;
+
+/// Something to be appended, and who sends it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publish {
+    /// Who.
+    pub user: UserId,
+    /// From which device.
+    pub device: DeviceId,
+    /// What.
+    pub send: Send,
+}
+
+impl Publish {
+    /// About how many bytes it will take in the store.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        /// The keys and small rows beside an entry.
+        const BESIDE: usize = 512;
+        let body = |body: &Body| match body {
+            Body::Text(text) => text.len(),
+            Body::Opaque(opaque) => opaque.bytes.len(),
+            _ => 0,
+        };
+        BESIDE
+            + match &self.send.op {
+                Op::Message(message) => {
+                    body(&message.body) + 10 * message.mentions.len() + 1_024 * message.attachments.len()
+                }
+                // Once in its own entry, once in the message's row.
+                Op::Edit(edit) => 2 * (body(&edit.body) + 10 * edit.mentions.len()),
+                _ => 0,
+            }
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct AppendOutcome {
+    /// For each send, in order: where it is in the log, or why it is not.
+    pub results: Vec<Result<Ack, WireError>>,
+    /// The entries that were appended, in order, with no gap. They may end before `head` where somebody else appended
+    /// meanwhile; the rest is to be read from the log.
+    pub entries: Vec<StoredEntry>,
+    /// The channel's head after the batch.
+    pub head: Seq,
+}
+
+impl Chat {
+    /// Appends everything that may be appended. A send that is refused, or was made at an earlier try, is a result and
+    /// no failure of the others; an error is one of all, and nothing was appended, unless it is an unknown commit.
+    pub async fn append(&self, channel: ChannelId, sends: &[Publish]) -> Result<AppendOutcome, ChatError> {
+        let mut outcome = AppendOutcome::default();
+        while outcome.results.len() < sends.len() {
+            let rest = sends.get(outcome.results.len()..).unwrap_or_default();
+            match self.run_idempotent(|tx| async move { step(&tx, channel, rest).await }).await {
+                Ok(step) => outcome.add(step),
+                Err(error) if outcome.results.is_empty() => return Err(error),
+                // What an earlier step has appended is durable and must be told.
+                Err(error) => outcome.results.resize(sends.len(), Err(error.to_wire())),
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+impl AppendOutcome {
+    fn add(&mut self, step: Step) {
+        self.results.extend(step.results);
+        self.head = step.head;
+        // Seqs only grow: after a gap nothing follows on the last entry any more.
+        let follows = match (self.entries.last(), step.entries.first()) {
+            (Some(last), Some(next)) => next.seq == last.seq.next(),
+            _ => true,
+        };
+        if follows {
+            self.entries.extend(step.entries);
+        }
+    }
+}
+
+/// What one transaction did: at least one of the sends, perhaps all.
+struct Step {
+    results: Vec<Result<Ack, WireError>>,
+    entries: Vec<StoredEntry>,
+    head: Seq,
+}
+
+async fn step(tx: &Tx, channel: ChannelId, sends: &[Publish]) -> Result<Step, ChatError> {
+    let sends = first_that_fit(sends);
+    let mut batch = Batch::read(tx, channel, sends).await?;
+    let verdicts: Vec<_> = sends.iter().map(|publish| batch.admit(publish)).collect();
+    let pending = |(publish, verdict): (_, &Result<_, _>)| matches!(verdict, Ok(Admitted::New)).then_some(publish);
+    let pending: Vec<_> = sends.iter().zip(&verdicts).map(pending).collect();
+    batch.read_on(tx, &pending).await?;
+    let taken = sends.iter().zip(verdicts).take(batch.targets.taken);
+    let results = taken.map(|(publish, verdict)| {
+        verdict.and_then(|admitted| batch.apply(tx, publish, admitted)).map_err(|error| error.to_wire())
+    });
+    let results = results.collect();
+    let head = batch.draft.head().seq;
+    Ok(Step { results, entries: batch.draft.write(tx)?, head })
+}
+
+/// The front of the sends that goes into one transaction: at least one.
+fn first_that_fit(sends: &[Publish]) -> &[Publish] {
+    let mut bytes = 0usize;
+    let fit = sends.iter().take(BATCH_SENDS_MAX).take_while(|publish| {
+        bytes = bytes.saturating_add(publish.size());
+        bytes <= BATCH_BYTES_MAX
+    });
+    sends.get(..fit.count().max(1)).unwrap_or(sends)
+}
+
+/// A batch in its transaction.
+struct Batch {
+    id: ChannelId,
+    channel: ChannelRow,
+    draft: Draft,
+    senders: BTreeMap<UserId, Sender>,
+    /// What these sends, or others of the batch with the same id, have made.
+    made: BTreeMap<(UserId, ClientMsgId), RetryRow>,
+    targets: Targets,
+    /// One of the two users of a direct channel has blocked the other.
+    blocked: bool,
+    /// There is somebody whom a push could reach.
+    pushes: bool,
+    /// How many rows of the push outbox were written.
+    outbox_rows: u16,
+}
+
+#[derive(Clone, Copy)]
+struct Sender {
+    role: Option<Role>,
+    /// How many messages they have sent.
+    own: u64,
+}
+
+/// A send that is not refused by what is known before its targets are read.
+#[derive(Clone, Copy)]
+enum Admitted {
+    /// It was made at an earlier try.
+    Made(RetryRow),
+    /// It was not.
+    New,
+}
+
+impl Batch {
+    async fn read(tx: &Tx, id: ChannelId, sends: &[Publish]) -> Result<Self, ChatError> {
+        let users: BTreeSet<_> = sends.iter().map(|publish| publish.user).collect();
+        let ids: BTreeSet<_> = sends.iter().map(|publish| (publish.user, publish.send.client_msg_id)).collect();
+        let senders = users.into_iter().map(async |user| Ok::<_, ChatError>((user, Sender::read(tx, id, user).await?)));
+        let made = ids.into_iter().map(async |(user, msg_id)| {
+            let row = tx.row_snapshot::<RetryRow>(&keys::retry(id, user, msg_id)).await?;
+            Ok::<_, ChatError>(row.map(|row| ((user, msg_id), row)))
+        });
+        let (channel, draft, senders, made) =
+            try_join4(channels::live(tx, id), Draft::open(tx, id), try_join_all(senders), try_join_all(made)).await?;
+        Ok(Self {
+            id,
+            channel,
+            draft,
+            senders: senders.into_iter().collect(),
+            made: made.into_iter().flatten().collect(),
+            targets: Targets::default(),
+            blocked: false,
+            pushes: false,
+            outbox_rows: 0,
+        })
+    }
+
+    /// Judges a send by what is known so far, so that nothing is read for one that is refused anyway.
+    fn admit(&self, publish: &Publish) -> Result<Admitted, ChatError> {
+        let Publish { user, send, .. } = publish;
+        if let Some(made) = self.made.get(&(*user, send.client_msg_id)) {
+            return Ok(Admitted::Made(*made));
+        }
+        validate::send(send)?;
+        let role = self.sender(*user).role.ok_or(ChatError::NotFound("channel"))?;
+        if !matches!(send.op, Op::Delete(_)) && !may_post(self.channel.kind, role) {
+            return Err(ChatError::Forbidden("your role may not post in this channel"));
+        }
+        Ok(Admitted::New)
+    }
+
+    /// The second round of reads.
+    async fn read_on(&mut self, tx: &Tx, pending: &[Option<&Publish>]) -> Result<(), ChatError> {
+        let pair = self.channel.pair;
+        let targets = Targets::load(tx, self.id, &mut self.draft, pending);
+        let blocked = async { contact::pair_is_blocked(tx, pair).await };
+        let pushes = outbox::reaches_anybody(tx, self.id, pair);
+        (self.targets, self.blocked, self.pushes) = try_join3(targets, blocked, pushes).await?;
+        Ok(())
+    }
+
+    fn sender(&self, user: UserId) -> Sender {
+        self.senders.get(&user).copied().unwrap_or(Sender { role: None, own: 0 })
+    }
+
+    /// Applies a send to the draft, or finds out that it can't be. Nothing is half done.
+    fn apply(&mut self, tx: &Tx, publish: &Publish, admitted: Admitted) -> Result<Ack, ChatError> {
+        let Publish { user, send: Send { client_msg_id, op }, .. } = publish;
+        let ack = |made: RetryRow| Ack { client_msg_id: *client_msg_id, seq: made.seq, at_ms: made.at_ms };
+        if let Admitted::Made(made) = admitted {
+            return Ok(ack(made));
+        }
+        // The same send twice in one batch.
+        if let Some(made) = self.made.get(&(*user, *client_msg_id)) {
+            return Ok(ack(*made));
+        }
+        if self.blocked && !matches!(op, Op::Delete(_)) {
+            return Err(ChatError::Blocked);
+        }
+        let from = (*user, *client_msg_id);
+        let (draft, targets) = (&mut self.draft, &mut self.targets);
+        let (seq, at_ms) = match op {
+            Op::Message(message) => self.message(tx, from, message)?,
+            Op::Edit(new) => edit::edit(tx, self.id, draft, targets, from, new)?,
+            Op::React(new) => react::react(tx, self.id, draft, targets, from, new)?,
+            Op::Delete(delete) => {
+                self.may_delete(*user, delete.target)?;
+                let by = (*user, Some(*client_msg_id));
+                edit::delete(tx, self.id, &mut self.draft, &mut self.targets, by, delete.target)?
+            }
+            _ => return Err(validate::unknown_op()),
+        };
+        let made = RetryRow { seq, at_ms };
+        tx.set_row(keys::retry(self.id, *user, *client_msg_id), &made);
+        self.made.insert(from, made);
+        Ok(ack(made))
+    }
+
+    fn message(&mut self, tx: &Tx, from: (UserId, ClientMsgId), new: &NewMessage) -> Result<(Seq, u64), ChatError> {
+        let (user, client_msg_id) = from;
+        let answered = match new.reply_to {
+            Some(seq) => {
+                let answered = self.targets.answered(&self.draft, seq);
+                Some(answered.ok_or_else(|| ChatError::invalid("reply_to", "no such message"))?)
+            }
+            None => None,
+        };
+        let mentions = self.targets.members_of(&new.mentions);
+        let what = What::Message(Message {
+            body: new.body.clone(),
+            reply_to: new.reply_to,
+            thread: answered.map(|answered| answered.root),
+            mentions: mentions.clone(),
+            attachments: new.attachments.clone(),
+            edited: None,
+            reactions: Vec::new(),
+        });
+        let (seq, at_ms) = self.draft.push(user, Some(client_msg_id), what);
+        if let Some(Answered { root, .. }) = answered {
+            tx.set(keys::in_thread(self.id, root, root), Vec::new());
+            tx.set(keys::in_thread(self.id, root, seq), Vec::new());
+        }
+        if let Some(sender) = self.senders.get_mut(&user) {
+            sender.own = sender.own.saturating_add(1);
+            tx.set_row(keys::own(self.id, user, seq), &OwnRow { count: sender.own });
+            if sender.own == 1 {
+                tx.set(keys::wrote(user, self.id), Vec::new());
+            }
+        }
+        if self.pushes {
+            let answers = answered.map(|answered| answered.by);
+            self.outbox_rows = self.outbox_rows.saturating_add(1);
+            outbox::put(tx, self.outbox_rows, &OutboxRow { channel: self.id, seq, by: user, at_ms, mentions, answers });
+        }
+        Ok((seq, at_ms))
+    }
+
+    /// Its author may delete a message, also where they may no longer post; admins may delete anybody's.
+    fn may_delete(&self, user: UserId, target: Seq) -> Result<(), ChatError> {
+        let (author, _) = self.draft.message(target)?;
+        let is_admin = self.channel.pair.is_none() && self.sender(user).role >= Some(Role::Admin);
+        if author == user || is_admin {
+            return Ok(());
+        }
+        Err(ChatError::Forbidden("only its author or an admin may delete a message"))
+    }
+}
+
+impl Sender {
+    async fn read(tx: &Tx, channel: ChannelId, user: UserId) -> Result<Self, ChatError> {
+        let (member, own) = try_join(
+            tx.row::<MemberRow>(&keys::member(channel, user)),
+            log::own_count(tx, channel, user, Seq(u64::MAX)),
+        )
+        .await?;
+        Ok(Self { role: member.map(|member| member.role), own })
+    }
+}
