@@ -25,6 +25,8 @@ mod edit;
 pub mod error;
 pub mod friends;
 pub mod history;
+#[cfg(test)]
+mod identity_tests;
 pub mod ids;
 pub mod invites;
 pub mod limits;

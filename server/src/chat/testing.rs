@@ -2,6 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use suda_schema::UserId;
+
+use super::accounts::SignUp;
+use super::auth::{AuthConfig, Login, PasswordConfig};
+use super::devices::{NewDevice, Platform};
 use super::{Bell, Chat, ChatConfig, Topic};
 use crate::clock::Clock;
 use crate::store::{Faults, Store};
@@ -29,14 +34,25 @@ impl Bell for Rung {
     }
 }
 
+/// The default configuration, with passwords that cost nothing.
+pub(crate) fn config() -> ChatConfig {
+    let passwords = PasswordConfig { memory_kib: 8, passes: 1, ..PasswordConfig::default() };
+    ChatConfig { auth: AuthConfig { passwords, ..AuthConfig::default() }, ..ChatConfig::default() }
+}
+
 /// A chat over a fresh store in memory, and its bell.
 pub(crate) fn chat() -> (Chat, Rung) {
-    over(Store::memory(), ChatConfig::default())
+    over(Store::memory(), config())
 }
 
 /// The same over a store that fails on purpose.
 pub(crate) fn faulty_chat(faults: Faults) -> (Chat, Rung) {
-    over(Store::memory_with(faults), ChatConfig::default())
+    faulty_chat_with(faults, config())
+}
+
+/// The same, configured so.
+pub(crate) fn faulty_chat_with(faults: Faults, config: ChatConfig) -> (Chat, Rung) {
+    over(Store::memory_with(faults), config)
 }
 
 /// A chat over this store, configured so.
@@ -44,4 +60,31 @@ pub(crate) fn over(store: Store, config: ChatConfig) -> (Chat, Rung) {
     let rung = Rung::default();
     let chat = Chat::new(store, Clock::manual(NOW_MS, 1), 1, Arc::new(rung.clone()), config).unwrap();
     (chat, rung)
+}
+
+/// The password of everybody.
+pub(crate) const PASSWORD: &str = "correct horse";
+
+/// A device of no special kind.
+pub(crate) fn phone() -> NewDevice {
+    NewDevice { name: "phone".to_owned(), platform: Platform::Ios }
+}
+
+/// A request for an account with this handle and everybody's password.
+pub(crate) fn wish(handle: &str) -> SignUp {
+    SignUp { handle: handle.to_owned(), display_name: String::new(), password: PASSWORD.to_owned(), device: phone() }
+}
+
+/// A new account, logged in.
+pub(crate) async fn sign_up(chat: &Chat, handle: &str) -> Login {
+    chat.sign_up(&wish(handle)).await.unwrap()
+}
+
+/// So many new accounts.
+pub(crate) async fn users<const N: usize>(chat: &Chat) -> [UserId; N] {
+    let mut users = [UserId(0); N];
+    for (number, user) in users.iter_mut().enumerate() {
+        *user = sign_up(chat, &format!("user_{number}")).await.user;
+    }
+    users
 }

@@ -73,7 +73,7 @@ pub(crate) struct AccessKeys {
 }
 
 #[derive(Default)]
-struct KeySet {
+pub(super) struct KeySet {
     keys: BTreeMap<u32, [u8; 32]>,
     read_at_ms: Option<u64>,
 }
@@ -160,7 +160,7 @@ impl Chat {
         self.read_signing_keys().await
     }
 
-    async fn read_signing_keys(&self) -> Result<Arc<KeySet>, ChatError> {
+    pub(super) async fn read_signing_keys(&self) -> Result<Arc<KeySet>, ChatError> {
         let mut keys = self.read(|tx| async move { all_keys(&tx).await }).await?;
         if keys.is_empty() {
             let secret = self.clock().random();

@@ -23,7 +23,7 @@ pub use external::{ExternalConfig, ExternalKey};
 pub use password::{PasswordConfig, Passwords};
 pub use session::{Caller, SessionState};
 
-use super::ChatError;
+use super::{Chat, ChatError};
 use crate::clock::Clock;
 
 /// How accounts are come by, and how long tokens last.
@@ -85,7 +85,7 @@ pub struct Login {
     pub logged_out: Vec<DeviceId>,
 }
 
-/// The parts of [`Chat`](super::Chat) that authenticate.
+/// The parts of [`Chat`] that authenticate.
 pub(super) struct Auth {
     pub(super) config: AuthConfig,
     pub(super) passwords: Passwords,
@@ -99,5 +99,20 @@ impl Auth {
             .map_err(|error| ChatError::invalid("passwords", format!("argon2 can't do this: {error}")))?;
         let external = config.external.clone().map(|config| external::Verifier::new(config, clock.clone()));
         Ok(Self { passwords, access: access::AccessKeys::default(), external: external.transpose()?, config })
+    }
+}
+
+impl Chat {
+    /// Makes and reads what the first callers would otherwise have to wait for: the signing key, and the hash against
+    /// which passwords are verified that are nobody's.
+    pub async fn warm_up(&self) -> Result<(), ChatError> {
+        self.auth().passwords.warm_up().await?;
+        self.read_signing_keys().await.map(drop)
+    }
+
+    /// How many passwords were not looked at because too many waited, for the metrics.
+    #[must_use]
+    pub fn passwords_refused(&self) -> u64 {
+        self.auth().passwords.refused()
     }
 }

@@ -138,6 +138,13 @@ impl Passwords {
         self.nobody().await.map(drop)
     }
 
+    /// Has everybody refused for as long as this is held.
+    #[cfg(test)]
+    pub(crate) fn hold_all_turns(&self) -> OwnedSemaphorePermit {
+        let all = u32::try_from(self.admitted.available_permits()).unwrap();
+        Arc::clone(&self.admitted).try_acquire_many_owned(all).unwrap()
+    }
+
     async fn on_a_thread<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ChatError> + Send + 'static,

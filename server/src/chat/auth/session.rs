@@ -176,7 +176,9 @@ impl Row for ExternalUser {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct ExternalDevice {
     device: DeviceId,
-    logged_out_at_ms: Option<u64>,
+    logged_out: bool,
+    /// When a device of this name was last logged out: tokens from before count no more.
+    not_before_ms: u64,
 }
 
 impl Row for ExternalDevice {
@@ -190,15 +192,15 @@ const EXTERNAL_DEVICES_MAX: usize = 256;
 /// The user and device of a token, if neither has to be made.
 async fn known(tx: &Tx, identity: &Identity, name: &str) -> Result<Option<(UserId, DeviceId)>, ChatError> {
     let Some(user) = live_user(tx, identity).await? else { return Ok(None) };
-    let device: Option<ExternalDevice> = tx.row(&keys::external_device(user, name)).await?;
-    Ok(match device {
-        Some(ExternalDevice { device, logged_out_at_ms: None }) => Some((user, device)),
-        Some(ExternalDevice { device, logged_out_at_ms: Some(at_ms) }) if identity.issued_at_ms <= at_ms => {
-            // The session check will find that the device is gone, and say so.
-            Some((user, device))
-        }
-        _ => None,
-    })
+    let named: Option<ExternalDevice> = tx.row(&keys::external_device(user, name)).await?;
+    let Some(ExternalDevice { device, logged_out, not_before_ms }) = named else { return Ok(None) };
+    let counts_no_more = not_before_ms > 0 && identity.issued_at_ms <= not_before_ms;
+    match (logged_out, counts_no_more) {
+        (true, false) => Ok(None),
+        // The session check will find that the device is gone, and say so.
+        (true, true) | (false, false) => Ok(Some((user, device))),
+        (false, true) => Err(ChatError::Unauthenticated("the device was logged out since")),
+    }
 }
 
 /// The user of a token, if there is one. A deleted account makes room for a new one, but not for a token of its own time.
@@ -233,7 +235,10 @@ async fn at_first_sight(
     };
     let row = Device::new(new, tx.now_ms(), None).of_provider(name.to_owned());
     devices::add(tx, user, device, row).await?;
-    tx.set_row(keys::external_device(user, name), &ExternalDevice { device, logged_out_at_ms: None });
+    let key = keys::external_device(user, name);
+    let former: Option<ExternalDevice> = tx.row(&key).await?;
+    let not_before_ms = former.map_or(0, |former| former.not_before_ms);
+    tx.set_row(key, &ExternalDevice { device, logged_out: false, not_before_ms });
     Ok((user, device))
 }
 
@@ -264,14 +269,15 @@ async fn free_handle(tx: &Tx, identity: &Identity, user: UserId) -> Result<Strin
 pub(in crate::chat) async fn device_logged_out(tx: &Tx, user: UserId, name: &str) -> Result<(), ChatError> {
     let key = keys::external_device(user, name);
     let Some(mut row) = tx.row::<ExternalDevice>(&key).await? else { return Ok(()) };
-    row.logged_out_at_ms = Some(tx.now_ms());
+    (row.logged_out, row.not_before_ms) = (true, tx.now_ms());
     tx.set_row(key, &row);
 
     let rows = tx.all_rows(keys::external_devices(user)).await?;
     let mut logged_out = Vec::new();
     for (key, value) in &rows {
-        if let Some(at_ms) = tx::decode_row::<ExternalDevice>(value)?.logged_out_at_ms {
-            logged_out.push((at_ms, key));
+        let row: ExternalDevice = tx::decode_row(value)?;
+        if row.logged_out {
+            logged_out.push((row.not_before_ms, key));
         }
     }
     logged_out.sort_unstable();
