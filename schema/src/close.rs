@@ -62,6 +62,8 @@ close_table! {
     4300 REMOVED "removed" Never "You are no longer a member of this channel."
     4301 DETACHED "detached" Later "The client closed the stream, or asked for another attachment of this channel."
     4302 CHANNEL_GONE "channel_gone" Never "The channel was deleted."
+    4303 CURSOR_AHEAD "cursor_ahead" AfterFix "The cursor is beyond the log's head: discard it and attach to the tail."
+    4304 TOO_MANY_ATTACHMENTS "too_many_attachments" AfterFix "The link has as many attachments as it may. Close one first."
 }
 
 impl CloseCode {
