@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use suda_schema::{DeviceId, UserId};
 
 use crate::clock::Clock;
@@ -64,7 +65,8 @@ impl Who {
 }
 
 /// How much is allowed: so many at once, and so many over time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rate {
     /// How many at once, after a rest.
     pub burst: u32,
