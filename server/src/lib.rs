@@ -14,12 +14,14 @@
 //! ```
 
 pub mod api;
+pub mod channel;
 pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod link;
 pub mod rate;
+pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
