@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that `make test` needs, each only if what it brings is missing.
+set -euo pipefail
+
+missing=()
+have() { command -v "$1" >/dev/null; }
+
+have cc || missing+=(build-essential)
+have pkg-config || missing+=(pkg-config)
+# bindgen reads FoundationDB's headers with it.
+if ! compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null && ! ldconfig -p | grep -q 'libclang.*\.so'; then
+  missing+=(libclang-dev)
+fi
+
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! have apt-get || [ "$(id -u)" != 0 ]; then
+  echo "missing: ${missing[*]}. Install them (names are Debian's), or run this as root on Debian." >&2
+  exit 1
+fi
+echo "installing ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q >&2
+apt-get install -q -y --no-install-recommends "${missing[@]}" >&2

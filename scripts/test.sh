@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands. What could not be run is said in the last lines.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+skipped=()
+step() { printf '\n== %s\n' "$*"; }
+
+step "formatting and lints"
+scripts/lint.sh
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
+
+step "wasm32"
+scripts/wasm.sh
+
+step "tests"
+# The end-to-end tests start the binary.
+cargo build -p suda-server --bin suda
+cargo test --workspace
+
+step "FoundationDB"
+if fdb=$(scripts/find-foundationdb.sh); then
+  eval "$fdb"
+  cargo test -p suda-server --features foundationdb-headers --test store_foundationdb
+else
+  skipped+=("the FoundationDB tests: no fdbserver and libfdb_c found. docs/operations.md says how to point to them.")
+fi
+
+step "done"
+if [ ${#skipped[@]} -eq 0 ]; then
+  echo "Nothing was skipped."
+else
+  printf 'NOT RUN: %s\n' "${skipped[@]}"
+fi

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Builds for the browser what must build for it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+flags=$(scripts/wasm-target.sh)
+CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags" \
+  cargo build --target wasm32-unknown-unknown -p suda-schema -p suda-client -p suda-wasm
