@@ -42,6 +42,10 @@ pub const ENTRIES_BYTES_TARGET: usize = 64 << 10;
 pub const ENTRIES_PER_FRAME_MAX: usize = 1_024;
 /// The most bytes of one WebSocket message of the binary subprotocol: longer frames go in pieces.
 pub const WS_CHUNK_BYTES_MAX: usize = 16 << 10;
+/// The most bytes of one WebSocket message of the JSON subprotocol, from a client: longer frames go in parts. Parts of
+/// 10,000 characters always fit, however they are escaped. A node's own have at most [`WS_CHUNK_BYTES_MAX`] bytes of the
+/// frame's text each.
+pub const WS_JSON_BYTES_MAX: usize = 128 << 10;
 
 /// The most channels in one page of a sync.
 pub const SYNC_PAGE_MAX: u16 = 200;

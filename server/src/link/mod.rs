@@ -5,6 +5,12 @@
 //!
 //! | module | idea |
 //! |---|---|
+//! | [`config`](LinkConfig) | what links are allowed, and what it costs |
+//! | [`serve`](Listeners) | opens the ports and runs what listens on them |
+//! | [`udp`] · [`quic`] · [`webtransport`] | one UDP endpoint; ALPN tells raw QUIC and WebTransport apart |
+//! | [`tcp`] · [`upgrade`] · [`websocket`] | HTTP on TCP, with TLS or without, and WebSocket upgraded from it |
+//! | [`gate`](Counted) · [`origin`] | who may come in |
+//! | [`metrics`](LinkMetrics) | what is counted |
 //! | [`stream`](StreamReader) | the two halves of a stream: whole frames in, encoded frames out, both with backpressure |
 //! | [`frames`] | cuts a row of byte chunks into frames, copying only those that came in pieces |
 //! | [`pair`] | a link in memory, for tests |
@@ -12,10 +18,22 @@
 //! Nothing here buffers without a bound: a stream whose peer does not read makes [`StreamWriter::poll_write`] wait,
 //! and a stream that nobody here reads makes the peer wait.
 
+mod config;
 mod end;
 mod frames;
+mod gate;
+mod io;
+mod metrics;
+mod origin;
 pub mod pair;
+mod quic;
+mod serve;
 mod stream;
+mod tcp;
+mod udp;
+mod upgrade;
+mod websocket;
+mod webtransport;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,9 +43,14 @@ use futures_util::future::BoxFuture;
 use suda_schema::CloseCode;
 pub use suda_schema::codec::Codec;
 
+pub use config::{LinkConfig, QuicConfig, STREAMS_BESIDE_ATTACHMENTS, TcpConfig};
 pub use end::{DatagramError, LinkEnd, ReadError, WriteError};
 pub use frames::RawFrame;
+pub use gate::{Address, CountGuard, Counted, OnLink};
+pub use metrics::{Layer, LinkMetrics, Outcome, Rejected};
+pub use serve::{ListenError, Listeners, Serving};
 pub use stream::{StreamReader, StreamWriter};
+pub use udp::UdpBuffers;
 
 /// The transport connection of one device.
 ///

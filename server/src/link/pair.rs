@@ -11,6 +11,7 @@ use suda_schema::CloseCode;
 use suda_schema::limits::DATAGRAM_BYTES_MAX;
 use tokio::sync::{mpsc, watch};
 
+use super::metrics::StreamMetrics;
 use super::stream::{Sink, Source};
 use super::{DatagramError, Link, LinkEnd, LinkKind, ReadError, StreamReader, StreamWriter, WriteError};
 
@@ -63,13 +64,16 @@ impl PairClient {
         let (node_writer, reader) = pipe(&self.shared, self.config.window_bytes, true);
         let (writer, node_reader) = pipe(&self.shared, self.config.window_bytes, false);
         let codec = self.config.kind.codec();
-        let node_end =
-            (StreamReader::new(Source::Pair(node_reader, codec)), StreamWriter::new(Sink::Pair(node_writer)));
+        let uncounted = StreamMetrics::default();
+        let end = |reader, writer| {
+            let reader = StreamReader::new(Source::Pair(reader, codec), &uncounted);
+            (reader, StreamWriter::new(Sink::Pair(writer), &uncounted))
+        };
         tokio::select! {
             biased;
             end = self.shared.ended(End::of_client) => Err(end),
-            sent = self.streams.send(node_end) => match sent {
-                Ok(()) => Ok((StreamReader::new(Source::Pair(reader, codec)), StreamWriter::new(Sink::Pair(writer)))),
+            sent = self.streams.send(end(node_reader, node_writer)) => match sent {
+                Ok(()) => Ok(end(reader, writer)),
                 Err(_) => Err(LinkEnd::Lost("the node's end is gone".to_owned())),
             }
         }

@@ -1,15 +1,22 @@
 //! The two halves of a stream, the same on every transport.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use prometheus_client::metrics::counter::Counter;
 use suda_schema::CloseCode;
 use suda_schema::codec::DecodeError;
 
 use super::frames::{Cutter, RawFrame};
-use super::{Codec, ReadError, WriteError, pair};
+use super::metrics::StreamMetrics;
+use super::websocket::{WsReader, WsWriter};
+use super::{Codec, LinkEnd, ReadError, WriteError, pair, quic, webtransport};
+
+/// How much is taken from a QUIC stream at once.
+const CHUNK_BYTES_MAX: usize = 64 << 10;
 
 /// How much longer than in postcard a frame may be in JSON, where escapes and base64 take room.
 const JSON_EXPANSION: usize = 2;
@@ -22,6 +29,7 @@ pub struct StreamReader {
     cutter: Cutter,
     /// Pieces of a long JSON frame.
     text: String,
+    bytes_in: Counter,
 }
 
 /// This node's half of a stream: frames that are encoded already.
@@ -29,13 +37,20 @@ pub struct StreamReader {
 /// Dropping it finishes the stream.
 pub struct StreamWriter {
     sink: Sink,
+    bytes_out: Counter,
 }
 
 pub(super) enum Source {
+    Quic(quinn::RecvStream),
+    WebTransport(wtransport::RecvStream),
+    WebSocket(WsReader),
     Pair(pair::PipeReader, Codec),
 }
 
 pub(super) enum Sink {
+    Quic(quinn::SendStream),
+    WebTransport(wtransport::SendStream),
+    WebSocket(WsWriter),
     Pair(pair::PipeWriter),
 }
 
@@ -53,8 +68,8 @@ pub(super) enum Chunk {
 }
 
 impl StreamReader {
-    pub(super) fn new(source: Source) -> Self {
-        Self { source, cutter: Cutter::default(), text: String::new() }
+    pub(super) fn new(source: Source, metrics: &StreamMetrics) -> Self {
+        Self { source, cutter: Cutter::default(), text: String::new(), bytes_in: metrics.bytes_in.clone() }
     }
 
     /// The next frame; `None` when the peer has finished the stream. A frame longer than `limit` bytes is refused by
@@ -66,8 +81,12 @@ impl StreamReader {
                 return Poll::Ready(Ok(Some(RawFrame::Binary(body))));
             }
             match ready!(self.source.poll_chunk(cx))? {
-                Some(Chunk::Bytes(bytes)) => self.cutter.push(bytes),
+                Some(Chunk::Bytes(bytes)) => {
+                    self.bytes_in.inc_by(bytes.len() as u64);
+                    self.cutter.push(bytes);
+                }
                 Some(Chunk::Text { text, last }) => {
+                    self.bytes_in.inc_by(text.len() as u64);
                     if let Some(text) = self.join(text, last, limit)? {
                         return Poll::Ready(Ok(Some(RawFrame::Json(text))));
                     }
@@ -88,6 +107,11 @@ impl StreamReader {
     /// Tells the peer that nothing more will be read here, and why.
     pub fn stop(self, code: CloseCode) {
         match self.source {
+            // It fails only where the stream has ended already.
+            Source::Quic(mut stream) => drop(stream.stop(quic::wire_code(code))),
+            Source::WebTransport(stream) => stream.stop(webtransport::stream_code(code)),
+            // There it is said by ending the other half.
+            Source::WebSocket(_) => {}
             Source::Pair(pipe, _) => pipe.stop(code),
         }
     }
@@ -107,8 +131,8 @@ impl StreamReader {
 }
 
 impl StreamWriter {
-    pub(super) fn new(sink: Sink) -> Self {
-        Self { sink }
+    pub(super) fn new(sink: Sink, metrics: &StreamMetrics) -> Self {
+        Self { sink, bytes_out: metrics.bytes_out.clone() }
     }
 
     /// Hands over `frames`, in order, as far as there is room; ready when all are taken. What was taken is cut off:
@@ -118,9 +142,16 @@ impl StreamWriter {
     /// In [`Codec::Binary`] a `Bytes` is one or more whole frames with their lengths, in [`Codec::Json`] exactly one.
     /// Nothing is copied on QUIC and WebTransport.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, frames: &mut [Bytes]) -> Poll<Result<(), WriteError>> {
-        match &mut self.sink {
+        let waiting = |frames: &[Bytes]| frames.iter().map(Bytes::len).sum::<usize>();
+        let before = waiting(frames);
+        let result = match &mut self.sink {
+            Sink::Quic(stream) => poll_write_quic(stream, cx, frames),
+            Sink::WebTransport(stream) => poll_write_quic(stream.quic_stream_mut(), cx, frames),
+            Sink::WebSocket(writer) => writer.poll_write(cx, frames),
             Sink::Pair(pipe) => pipe.poll_write(cx, frames),
-        }
+        };
+        self.bytes_out.inc_by((before - waiting(frames)) as u64);
+        result
     }
 
     /// [`poll_write`](Self::poll_write) of one frame as a future. If it is dropped before it is ready, the stream may
@@ -139,6 +170,10 @@ impl StreamWriter {
     /// Says that nothing more will come. What was written still goes out.
     pub fn finish(&mut self) {
         match &mut self.sink {
+            // It fails only where the stream has ended already.
+            Sink::Quic(stream) => drop(stream.finish()),
+            Sink::WebTransport(stream) => drop(stream.quic_stream_mut().finish()),
+            Sink::WebSocket(writer) => writer.finish(),
             Sink::Pair(pipe) => pipe.finish(),
         }
     }
@@ -146,16 +181,24 @@ impl StreamWriter {
     /// Gives the stream up: what has not gone out yet never will.
     pub fn reset(&mut self, code: CloseCode) {
         match &mut self.sink {
+            // It fails only where the stream has ended already.
+            Sink::Quic(stream) => drop(stream.reset(quic::wire_code(code))),
+            Sink::WebTransport(stream) => drop(stream.reset(webtransport::stream_code(code))),
+            Sink::WebSocket(writer) => writer.reset(code),
             Sink::Pair(pipe) => pipe.reset(code),
         }
     }
 
-    /// Waits until the peer's transport has all that was written (on WebSocket: until the kernel has it), or the
-    /// stream or the link ended, or `limit` is over. To be called after [`finish`](Self::finish), where a link
-    /// is about to be closed.
+    /// [`finish`](Self::finish)es, and waits until the peer's transport has all that was written (on WebSocket: until
+    /// the kernel has it), or the stream or the link ended, or `limit` is over. To be called before a link is closed.
     pub async fn drained(&mut self, limit: Duration) {
+        self.finish();
         let drained = async {
             match &mut self.sink {
+                // Not "stopped" is: the peer has acknowledged everything.
+                Sink::Quic(stream) => drop(stream.stopped().await),
+                Sink::WebTransport(stream) => drop(stream.quic_stream().stopped().await),
+                Sink::WebSocket(writer) => poll_fn(|cx| writer.poll_drained(cx)).await,
                 Sink::Pair(pipe) => poll_fn(|cx| pipe.poll_drained(cx)).await,
             }
         };
@@ -166,6 +209,9 @@ impl StreamWriter {
 impl Source {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>, ReadError>> {
         match self {
+            Self::Quic(stream) => poll_read_quic(stream, cx, quic::close_code),
+            Self::WebTransport(stream) => poll_read_quic(stream.quic_stream_mut(), cx, webtransport::close_code),
+            Self::WebSocket(reader) => reader.poll_chunk(cx),
             Self::Pair(pipe, codec) => {
                 let Some(bytes) = ready!(pipe.poll_chunk(cx))? else { return Poll::Ready(Ok(None)) };
                 Poll::Ready(Ok(Some(match codec {
@@ -176,6 +222,44 @@ impl Source {
                     }
                 })))
             }
+        }
+    }
+}
+
+fn poll_read_quic(
+    stream: &mut quinn::RecvStream,
+    cx: &mut Context<'_>,
+    close_code: fn(u64) -> CloseCode,
+) -> Poll<Result<Option<Chunk>, ReadError>> {
+    // The future keeps nothing of its own: the stream knows where it is and whom to wake.
+    let chunk = ready!(pin!(stream.read_chunk(CHUNK_BYTES_MAX, true)).poll(cx));
+    Poll::Ready(match chunk {
+        Ok(chunk) => Ok(chunk.map(|chunk| Chunk::Bytes(chunk.bytes))),
+        Err(quinn::ReadError::Reset(code)) => Err(ReadError::Reset(close_code(code.into_inner()))),
+        Err(quinn::ReadError::ConnectionLost(error)) => Err(quic::link_end(error, None).into()),
+        Err(error) => Err(LinkEnd::Lost(error.to_string()).into()),
+    })
+}
+
+fn poll_write_quic(
+    stream: &mut quinn::SendStream,
+    cx: &mut Context<'_>,
+    mut frames: &mut [Bytes],
+) -> Poll<Result<(), WriteError>> {
+    loop {
+        while frames.first().is_some_and(Bytes::is_empty) {
+            frames = &mut frames[1..];
+        }
+        if frames.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        // As above: the future keeps nothing of its own.
+        if let Err(error) = ready!(pin!(stream.write_chunks(frames)).poll(cx)) {
+            return Poll::Ready(Err(match error {
+                quinn::WriteError::Stopped(code) => WriteError::Stopped(webtransport::close_code(code.into_inner())),
+                quinn::WriteError::ConnectionLost(error) => quic::link_end(error, None).into(),
+                _ => WriteError::Finished,
+            }));
         }
     }
 }

@@ -1,0 +1,125 @@
+//! Raw QUIC: the native path.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use quinn::{ConnectionError, SendDatagramError, VarInt};
+use suda_schema::CloseCode;
+
+use super::gate::LinkGuard;
+use super::metrics::StreamMetrics;
+use super::stream::{Sink, Source};
+use super::{DatagramError, Link, LinkEnd, LinkKind, StreamReader, StreamWriter};
+
+pub(super) struct QuicLink {
+    conn: quinn::Connection,
+    closed_with: OnceLock<CloseCode>,
+    metrics: StreamMetrics,
+    _guard: LinkGuard,
+}
+
+impl QuicLink {
+    pub(super) fn new(conn: quinn::Connection, metrics: StreamMetrics, guard: LinkGuard) -> Self {
+        Self { conn, closed_with: OnceLock::new(), metrics, _guard: guard }
+    }
+
+    fn ended(&self, error: ConnectionError) -> LinkEnd {
+        link_end(error, self.closed_with.get().copied())
+    }
+}
+
+impl Link for QuicLink {
+    fn kind(&self) -> LinkKind {
+        LinkKind::Quic
+    }
+
+    fn remote_addr(&self) -> SocketAddr {
+        canonical(self.conn.remote_address())
+    }
+
+    fn accept_stream(&self) -> BoxFuture<'_, Result<(StreamReader, StreamWriter), LinkEnd>> {
+        Box::pin(async {
+            let (send, recv) = self.conn.accept_bi().await.map_err(|error| self.ended(error))?;
+            self.metrics.opened.inc();
+            Ok((
+                StreamReader::new(Source::Quic(recv), &self.metrics),
+                StreamWriter::new(Sink::Quic(send), &self.metrics),
+            ))
+        })
+    }
+
+    fn recv_datagram(&self) -> BoxFuture<'_, Result<Bytes, LinkEnd>> {
+        Box::pin(async { self.conn.read_datagram().await.map_err(|error| self.ended(error)) })
+    }
+
+    fn send_datagram(&self, body: Bytes) -> Result<(), DatagramError> {
+        send_datagram(&self.conn, body)
+    }
+
+    fn datagram_bytes_max(&self) -> usize {
+        self.conn.max_datagram_size().unwrap_or(0)
+    }
+
+    fn close(&self, code: CloseCode, message: &str) {
+        close(&self.conn, &self.closed_with, code, message);
+    }
+
+    fn closed(&self) -> BoxFuture<'_, LinkEnd> {
+        Box::pin(async { self.ended(self.conn.closed().await) })
+    }
+}
+
+impl Drop for QuicLink {
+    fn drop(&mut self) {
+        self.close(CloseCode::NORMAL, "");
+    }
+}
+
+/// Closes a connection with a code that is remembered.
+pub(super) fn close(conn: &quinn::Connection, closed_with: &OnceLock<CloseCode>, code: CloseCode, message: &str) {
+    if closed_with.set(code).is_ok() {
+        conn.close(wire_code(code), message.as_bytes());
+    }
+}
+
+/// Sends a datagram if there is room for it: a full buffer loses this one, rather than an older one that is more
+/// likely on its way already.
+pub(super) fn send_datagram(conn: &quinn::Connection, body: Bytes) -> Result<(), DatagramError> {
+    if conn.datagram_send_buffer_space() < body.len() {
+        return Ok(());
+    }
+    conn.send_datagram(body).map_err(|error| match error {
+        SendDatagramError::UnsupportedByPeer | SendDatagramError::Disabled => DatagramError::Unsupported,
+        SendDatagramError::TooLarge => DatagramError::TooLarge,
+        SendDatagramError::ConnectionLost(_) => DatagramError::Closed,
+    })
+}
+
+/// How QUIC's own words for an end are ours.
+pub(super) fn link_end(error: ConnectionError, closed_with: Option<CloseCode>) -> LinkEnd {
+    match error {
+        ConnectionError::ApplicationClosed(close) => LinkEnd::Peer {
+            code: close_code(close.error_code.into_inner()),
+            message: String::from_utf8_lossy(&close.reason).into_owned(),
+        },
+        ConnectionError::LocallyClosed => LinkEnd::Local(closed_with.unwrap_or(CloseCode::NORMAL)),
+        ConnectionError::TimedOut => LinkEnd::TimedOut,
+        other => LinkEnd::Lost(other.to_string()),
+    }
+}
+
+pub(super) fn wire_code(code: CloseCode) -> VarInt {
+    VarInt::from_u32(code.0.into())
+}
+
+/// The close code that a peer meant: those of the table as they are, anything else is somebody just leaving.
+pub(super) fn close_code(code: u64) -> CloseCode {
+    u16::try_from(code).ok().filter(|code| (4_000..5_000).contains(code)).map_or(CloseCode::NORMAL, CloseCode)
+}
+
+/// The address without the IPv6 dress that a socket for both puts on IPv4.
+pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
