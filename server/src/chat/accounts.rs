@@ -119,6 +119,18 @@ pub(super) fn user_of_handle(value: &Bytes) -> Result<UserId, ChatError> {
     Ok(UserId(u64::from_le_bytes(number)))
 }
 
+/// Counts accounts that live.
+pub(super) fn count(tx: &Tx, change: i64) {
+    tx.add(keys::meta("accounts"), change);
+}
+
+/// How many accounts live.
+pub(super) async fn counted(tx: &Tx) -> Result<u64, ChatError> {
+    let count = tx.get(&keys::meta("accounts")).await?;
+    let number = count.map(|count| count.as_ref().try_into().map(u64::from_le_bytes));
+    number.transpose().map(Option::unwrap_or_default).map_err(|_| ChatError::BadRow("account count"))
+}
+
 /// Makes an account. It is an error if the handle is taken; if the id is, the caller tries another.
 pub(super) async fn make(tx: &Tx, user: UserId, account: &Account) -> Result<(), ChatError> {
     if by_handle(tx, &account.handle).await?.is_some() {
@@ -128,6 +140,7 @@ pub(super) async fn make(tx: &Tx, user: UserId, account: &Account) -> Result<(),
         return Err(ChatError::Internal("an id was made twice: is the clock behind?"));
     }
     put(tx, user, account);
+    count(tx, 1);
     tx.set(keys::handle(&account.handle), user.0.to_le_bytes().to_vec());
     Ok(())
 }

@@ -16,7 +16,7 @@
 //! | `signing` | number | a key that signs access tokens | auth |
 //! | `extuser` | issuer, subject | the user that an identity provider's subject is | auth |
 //! | `extdev` | user, name | the device that an identity provider or client named so | auth |
-//! | `leaving` | user | how far the erasure of a deleted account has got | erasure |
+//! | `leaving` | user | nothing: a deleted account that is not erased yet | leaving |
 //! | `presence` | user | status, and when they were last online | presence |
 //! | `online` | user, device | which link says that the device is there, and how | presence |
 //! | `onnode` | node, user, device | nothing: whose links a node has | presence |
@@ -176,7 +176,7 @@ pub fn external_devices(user: UserId) -> Range {
     Range::children(table("extdev").uint(user.0).done())
 }
 
-/// How far the erasure of a deleted account has got.
+/// That a deleted account is not erased yet.
 #[must_use]
 pub fn leaving(user: UserId) -> Vec<u8> {
     table("leaving").uint(user.0).done()

@@ -201,6 +201,8 @@ async fn a_push_token_belongs_to_the_last_who_says_so() {
     // The same phone, now somebody else's.
     register(&lee, "one").await.unwrap();
     assert_eq!((pushes(&kim).await, pushes(&lee).await), (0, 1));
+    let tokens = chat.push_tokens(lee.user).await.unwrap();
+    assert_eq!((tokens[0].0, tokens[0].1.token.as_str()), (lee.device, "one"));
     // Kim's old device can't take it away again by being logged out.
     chat.log_out(kim.user, kim.device).await.unwrap();
     assert_eq!(pushes(&lee).await, 1);
