@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use suda_schema::UserId;
 use suda_schema::event::{UserEvent, UserRef};
 
@@ -6,6 +8,7 @@ use crate::chat::friends::{List, Relation, Requested};
 use crate::chat::settings::{Audience, SettingsChange};
 use crate::chat::testing::{chat, config, faulty_chat, over, users};
 use crate::chat::{Chat, ChatError, Topic};
+use crate::clock::Clock;
 use crate::store::{Faults, Store};
 
 fn of(user: UserId) -> UserRef {
@@ -194,4 +197,84 @@ async fn lists_have_limits_and_pages() {
     chat.remove_friend(kim, a).await.unwrap();
     chat.accept_friend(b, kim).await.unwrap();
     assert_mirrored(&chat, kim, b).await;
+}
+
+/// What is between users, without a store: pairs in both orders.
+#[derive(Default)]
+struct Model {
+    friends: BTreeSet<(UserId, UserId)>,
+    asked: BTreeSet<(UserId, UserId)>,
+    blocked: BTreeSet<(UserId, UserId)>,
+}
+
+impl Model {
+    fn step(&mut self, step: u64, me: UserId, other: UserId) {
+        let (to, from) = ((me, other), (other, me));
+        let blocked = self.blocked.contains(&to) || self.blocked.contains(&from);
+        match step {
+            0 if !blocked && self.asked.contains(&from) => self.befriend(to),
+            0 if !blocked && !self.friends.contains(&to) => drop(self.asked.insert(to)),
+            1 if self.asked.contains(&from) => self.befriend(to),
+            2 => drop(self.asked.remove(&from)),
+            3 => drop(self.asked.remove(&to)),
+            4 => self.part(to),
+            5 => {
+                self.part(to);
+                self.asked.retain(|pair| *pair != to && *pair != from);
+                self.blocked.insert(to);
+            }
+            6 => drop(self.blocked.remove(&to)),
+            _ => {}
+        }
+    }
+
+    fn befriend(&mut self, (me, other): (UserId, UserId)) {
+        self.asked.retain(|pair| *pair != (me, other) && *pair != (other, me));
+        self.friends.extend([(me, other), (other, me)]);
+    }
+
+    fn part(&mut self, (me, other): (UserId, UserId)) {
+        self.friends.retain(|pair| *pair != (me, other) && *pair != (other, me));
+    }
+}
+
+#[tokio::test]
+async fn whatever_people_do_to_each_other_both_views_agree() {
+    for seed in 0..6 {
+        let faults = Faults {
+            seed,
+            conflict_permille: 100,
+            unknown_applied_permille: 100,
+            unknown_dropped_permille: 100,
+            ..Faults::default()
+        };
+        let (chat, _) = faulty_chat(faults);
+        let people: [UserId; 3] = users(&chat).await;
+        let dice = Clock::manual(0, seed);
+        let mut model = Model::default();
+        for _ in 0..80 {
+            let [me, other] = [dice.below(3), dice.below(3)].map(|index| people[usize::try_from(index).unwrap()]);
+            let step = dice.below(7);
+            if me == other {
+                continue;
+            }
+            // Refusals are the model's to know: what matters is what is there afterwards.
+            let _ = match step {
+                0 => chat.request_friend(me, other).await.map(drop),
+                1 => chat.accept_friend(me, other).await,
+                2 => chat.refuse_friend(me, other).await,
+                3 => chat.cancel_friend_request(me, other).await,
+                4 => chat.remove_friend(me, other).await,
+                5 => chat.block(me, other).await,
+                _ => chat.unblock(me, other).await,
+            };
+            model.step(step, me, other);
+            let relation = chat.relation(me, other).await.unwrap();
+            assert_eq!(relation.is_friend(), model.friends.contains(&(me, other)), "seed {seed}, step {step}");
+            assert_eq!(relation.sent_at_ms.is_some(), model.asked.contains(&(me, other)));
+            assert_eq!(relation.received_at_ms.is_some(), model.asked.contains(&(other, me)));
+            assert_eq!(relation.blocked_at_ms.is_some(), model.blocked.contains(&(me, other)));
+            assert_mirrored(&chat, me, other).await;
+        }
+    }
 }
