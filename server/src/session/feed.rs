@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use suda_schema::control::{ControlDown, Hint, Hints, PresenceList, UserEntries};
+use suda_schema::control::{ControlDown, Hint, Hints, Presence, PresenceList, Status, UserEntries};
 use suda_schema::event::{ChannelRef, UserEntry, UserEvent};
 use suda_schema::limits::{CONTROL_BYTES_MAX, PRESENCE_USERS_MAX};
 use suda_schema::{ChannelId, CloseCode, Seq, UserId};
@@ -254,8 +254,17 @@ async fn read_circle(session: &Arc<Session>) -> Result<(), ChatError> {
     Ok(())
 }
 
-async fn feed_presence(session: &Session, users: &[UserId]) -> Result<(), ChatError> {
-    let users = session.node.chat.presence_of(session.user, users).await?;
+async fn feed_presence(session: &Session, asked: &[UserId]) -> Result<(), ChatError> {
+    let mut users = session.node.chat.presence_of(session.user, asked).await?;
+    let hidden = asked.iter().filter(|asked| !users.iter().any(|shown| shown.user == **asked));
+    let hidden: Vec<UserId> = hidden.copied().collect();
+    if !hidden.is_empty() {
+        // They may be seen no longer: a block is not told, but what was shown of them must not stay as it was. Once,
+        // and then they are watched no more.
+        session.feed.state().circle = true;
+        let offline = |user| Presence { user, status: Status::Offline, last_active_at_ms: 0 };
+        users.extend(hidden.into_iter().map(offline));
+    }
     if !users.is_empty() {
         session.node.metrics.presences.inc_by(users.len() as u64);
         let frame = session.encode(&ControlDown::Presence(PresenceList { request: 0, users }));
