@@ -30,8 +30,8 @@ pub(crate) trait EngineTxn: Send + Sync {
     /// The value of a key, own writes included. With `snapshot`, without a read conflict.
     fn get(&self, key: Bytes, snapshot: bool) -> Fut<'_, Option<Bytes>>;
 
-    /// Rows of a non-empty range, own writes included, up to its row limit or to the row that reaches its byte limit;
-    /// `more` is exact. The read conflict covers at least what was seen. `next` is made above.
+    /// Rows of a non-empty range, own writes included, up to its row limit or to the row that reaches its byte limit
+    /// (its keys without their first `prefix_bytes`); `more` is exact. The read conflict covers at least what was seen. `next` is made above.
     fn range(&self, range: Range) -> Fut<'_, Page>;
 
     /// Writes, atomic operations and conflict ranges: remembered until the commit.

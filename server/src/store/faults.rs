@@ -37,6 +37,7 @@ pub(crate) struct Faulty {
 #[derive(Clone)]
 struct Dice {
     faults: Faults,
+    /// Only for its randomness.
     clock: Clock,
 }
 
@@ -47,9 +48,8 @@ struct FaultyTxn {
 }
 
 impl Faulty {
-    /// `clock` is where the randomness comes from.
-    pub(crate) fn new(inner: Arc<dyn Engine>, faults: Faults, clock: Clock) -> Self {
-        Self { inner, dice: Dice { faults, clock } }
+    pub(crate) fn new(inner: Arc<dyn Engine>, faults: Faults) -> Self {
+        Self { inner, dice: Dice { faults, clock: Clock::manual(0, faults.seed) } }
     }
 }
 

@@ -23,6 +23,7 @@ mod faults;
 pub mod foundationdb;
 pub mod keys;
 mod local;
+mod metrics;
 mod range;
 mod run;
 pub mod tuple;
@@ -35,6 +36,8 @@ use bytes::Bytes;
 pub use engine::Versionstamp;
 pub use error::{StoreError, TxnError};
 pub use faults::Faults;
+pub use local::Embedded;
+pub use metrics::Metrics;
 pub use range::{PAGE_BYTES_MAX, PAGE_ROWS_MAX, Page, Range, after_key, after_prefix};
 pub use run::RETRIES_MAX;
 pub use txn::{Txn, Watch};
@@ -57,22 +60,29 @@ pub struct Store {
     engine: Arc<dyn Engine>,
     clock: Clock,
     prefix: Bytes,
+    metrics: Metrics,
 }
 
 impl Store {
     /// A store that lives in memory and ends with its last handle: for tests.
     #[must_use]
     pub fn memory() -> Self {
-        let clock = Clock::system();
-        Self::new(Arc::new(local::memory(&clock)), clock)
+        Self::memory_at(Clock::system())
+    }
+
+    /// The same by a clock of the caller's.
+    #[must_use]
+    pub fn memory_at(clock: Clock) -> Self {
+        let metrics = Metrics::default();
+        Self::new(Arc::new(local::memory(&clock, &metrics)), clock, metrics)
     }
 
     /// The same with faults injected.
     #[must_use]
     pub fn memory_with(faults: Faults) -> Self {
-        let clock = Clock::manual(0, faults.seed);
-        let memory = local::memory(&Clock::system());
-        Self::new(Arc::new(faults::Faulty::new(Arc::new(memory), faults, clock.clone())), clock)
+        let (clock, metrics) = (Clock::system(), Metrics::default());
+        let memory = Arc::new(local::memory(&clock, &metrics));
+        Self::new(Arc::new(faults::Faulty::new(memory, faults)), clock, metrics)
     }
 
     /// A FoundationDB cluster. All keys lie under `prefix`, so that several systems can share a cluster.
@@ -86,11 +96,33 @@ impl Store {
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let engine = foundationdb::FoundationDb::open(options).await?;
-        Ok(Self::new(Arc::new(engine), clock).with_prefix(prefix))
+        Ok(Self::new(Arc::new(engine), clock, Metrics::default()).with_prefix(prefix))
     }
 
-    fn new(engine: Arc<dyn Engine>, clock: Clock) -> Self {
-        Self { engine, clock, prefix: Bytes::new() }
+    /// A store on the local disk, for this process alone. Opening it blocks, for as long as recovery takes.
+    ///
+    /// # Errors
+    /// `Open` where another process has it open, or the folder can't be used; `Corrupt` where it is damaged.
+    pub fn embedded(options: Embedded, clock: Clock) -> Result<Self, StoreError> {
+        let metrics = Metrics::default();
+        Ok(Self::new(Arc::new(local::embedded(options, &clock, &metrics)?), clock, metrics))
+    }
+
+    fn new(engine: Arc<dyn Engine>, clock: Clock, metrics: Metrics) -> Self {
+        Self { engine, clock, prefix: Bytes::new(), metrics }
+    }
+
+    /// Begins a transaction that nobody runs again or commits by itself: for tools and tests. Everybody else wants
+    /// [`Store::run`].
+    #[must_use]
+    pub fn begin(&self) -> Txn {
+        Txn::new(self.engine.begin(), self.prefix.clone(), false)
+    }
+
+    /// What this store counts, all its prefixes together.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The same store, seen through a prefix: all keys lie under it, nobody sees it. Prefixes add up.

@@ -17,6 +17,8 @@ pub struct Range {
     pub(crate) limit_rows: usize,
     pub(crate) limit_bytes: usize,
     pub(crate) snapshot: bool,
+    /// So many bytes of each key are the store's prefix, and don't count.
+    pub(crate) prefix_bytes: usize,
 }
 
 impl Range {
@@ -29,6 +31,7 @@ impl Range {
             limit_rows: PAGE_ROWS_MAX,
             limit_bytes: PAGE_BYTES_MAX,
             snapshot: false,
+            prefix_bytes: 0,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Running transactions: again after a conflict, a bounded number of times, after a pause with jitter.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Store, StoreError, Txn, TxnError};
 
@@ -68,10 +68,16 @@ impl Store {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            match error.as_store() {
-                Some(cause) if retries.allow(cause, mode) => self.pause(retries.done).await,
-                _ => return Err(error),
+            let Some(cause) = error.as_store() else { return Err(error) };
+            self.count(cause);
+            if !mode.may_retry(cause) {
+                return Err(error);
             }
+            if !retries.allow(cause) {
+                self.metrics.retries_used_up.inc();
+                return Err(error);
+            }
+            self.pause(retries.done).await;
         }
     }
 
@@ -83,8 +89,23 @@ impl Store {
     {
         let txn = Txn::new(self.engine.begin(), self.prefix.clone(), mode == Mode::ReadOnly);
         let done = op(txn.clone()).await?;
+        // Only measured; nothing is decided by it.
+        let began = Instant::now();
         txn.commit().await?;
+        if mode != Mode::ReadOnly {
+            self.metrics.committed(began.elapsed());
+        }
         Ok(done)
+    }
+
+    fn count(&self, cause: &StoreError) {
+        match cause {
+            StoreError::Conflict => self.metrics.conflicts.inc(),
+            StoreError::TooOld => self.metrics.too_old.inc(),
+            StoreError::CommitUnknown => self.metrics.unknown.inc(),
+            StoreError::DiskFull { .. } => self.metrics.disk_full.inc(),
+            _ => 0,
+        };
     }
 
     async fn pause(&self, retry: u32) {
@@ -100,17 +121,19 @@ enum Mode {
     ReadOnly,
 }
 
+impl Mode {
+    fn may_retry(self, cause: &StoreError) -> bool {
+        cause.is_retryable() || (self == Self::Idempotent && *cause == StoreError::CommitUnknown)
+    }
+}
+
 struct Retries {
     done: u32,
     too_old: u32,
 }
 
 impl Retries {
-    fn allow(&mut self, cause: &StoreError, mode: Mode) -> bool {
-        let unknown_but_harmless = *cause == StoreError::CommitUnknown && mode == Mode::Idempotent;
-        if !cause.is_retryable() && !unknown_but_harmless {
-            return false;
-        }
+    fn allow(&mut self, cause: &StoreError) -> bool {
         self.done += 1;
         self.too_old += u32::from(*cause == StoreError::TooOld);
         self.done <= RETRIES_MAX && self.too_old <= TOO_OLD_RETRIES_MAX

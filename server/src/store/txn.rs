@@ -80,8 +80,9 @@ impl Txn {
         if !range.snapshot {
             self.charge(full.begin.len() + full.end.len())?;
         }
-        let mut page = self.inner.engine.range(full).await?;
         let cut = self.inner.prefix.len();
+        full.prefix_bytes = cut;
+        let mut page = self.inner.engine.range(full).await?;
         for (key, _) in &mut page.rows {
             let _ = key.split_to(cut.min(key.len()));
         }
@@ -195,8 +196,12 @@ impl Txn {
         self.inner.engine.versionstamp()
     }
 
-    /// Ends the transaction: what was refused on the way is said now, else the engine commits.
-    pub(crate) async fn commit(&self) -> Result<(), StoreError> {
+    /// Ends a transaction of [`Store::begin`](super::Store::begin); for others, `run` does it. Their writes happen now,
+    /// all of them or, where this fails, none.
+    ///
+    /// # Errors
+    /// What was refused on the way, such as a key that is too long; then what the engine says.
+    pub async fn commit(&self) -> Result<(), StoreError> {
         {
             let mut account = self.account();
             if account.finished {

@@ -13,7 +13,7 @@ pub(super) async fn read(txn: &FdbTxn, range: Range) -> Result<Page, StoreError>
     let mut rest = range;
     let mut page = Page::default();
     let mut bytes = 0;
-    let (rows_max, bytes_max) = (rest.limit_rows, rest.limit_bytes);
+    let (rows_max, bytes_max, uncounted) = (rest.limit_rows, rest.limit_bytes, rest.prefix_bytes);
     loop {
         // One row more than asked for tells whether there is one.
         let rows = rows_max - page.rows.len() + 1;
@@ -24,7 +24,7 @@ pub(super) async fn read(txn: &FdbTxn, range: Range) -> Result<Page, StoreError>
                 page.more = true;
                 return Ok(page);
             }
-            bytes += key.len() + value.len();
+            bytes += key.len() - uncounted + value.len();
             page.rows.push((key, value));
         }
         let Some((last, _)) = page.rows.last().filter(|_| server_has_more) else { return Ok(page) };

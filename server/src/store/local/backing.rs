@@ -11,8 +11,11 @@ pub(super) type Row = (Bytes, Bytes);
 
 /// Where rows are kept. Only the committer writes.
 pub(super) trait Backing: Send {
-    /// What is durable now, and as of which version.
-    fn view(&self) -> Result<(u64, Arc<dyn View>), StoreError>;
+    /// Asked before each update: whether writes work. Where they work again after a time when they did not, and when
+    /// the outcome of an update was unknown, this gives the view of what is there now.
+    fn prepare(&mut self) -> Result<Option<Arc<dyn View>>, StoreError> {
+        Ok(None)
+    }
 
     /// Makes an update durable, all of it or nothing, and gives back the view that shows it.
     ///

@@ -14,7 +14,7 @@ use super::window::Window;
 use crate::clock::Clock;
 use crate::store::engine::Versionstamp;
 use crate::store::range::after_key;
-use crate::store::{StoreError, TXN_AGE_MS_MAX};
+use crate::store::{Metrics, StoreError, TXN_AGE_MS_MAX};
 
 /// How many rows of a cleared span are read at a time.
 const CLEAR_ROWS: usize = 1_000;
@@ -50,6 +50,7 @@ pub(super) struct Committer {
     version: u64,
     published: Arc<Published>,
     clock: Clock,
+    metrics: Metrics,
 }
 
 /// A request that has passed.
@@ -63,16 +64,22 @@ struct Passed {
 
 impl Committer {
     /// Over a backing whose current state is `published`.
-    pub(super) fn new(backing: Box<dyn Backing>, published: Arc<Published>, clock: Clock) -> Self {
+    pub(super) fn new(backing: Box<dyn Backing>, published: Arc<Published>, clock: Clock, metrics: Metrics) -> Self {
         let version = published.get().0;
         let window = Window::starting_at(version);
-        Self { backing, window, watches: Watches::default(), version, published, clock }
+        let watches = Watches::new(metrics.watches_refused.clone());
+        Self { backing, window, watches, version, published, clock, metrics }
     }
 
     /// Commits what can be committed, in this order, in one update, and answers each.
-    pub(super) fn commit(&mut self, requests: impl IntoIterator<Item = Request>) {
+    pub(super) fn commit(&mut self, mut requests: Vec<Request>) {
         let now_ms = self.clock.now_ms();
         self.window.forget(now_ms);
+        if let Err(error) = self.prepare(&requests) {
+            for request in requests.extract_if(.., |request| !request.writes_nothing()) {
+                answer(request.reply, Err(error.clone()));
+            }
+        }
         let mut batch = Batch { base: self.published.get().1, writes: BTreeMap::new() };
         let mut passed = Vec::new();
         for request in requests {
@@ -81,7 +88,7 @@ impl Committer {
                 Err(error) => answer(request.reply, Err(error)),
             }
         }
-        if let Err(error) = self.write(batch) {
+        if let Err(error) = self.write(batch, passed.len()) {
             passed.into_iter().for_each(|passed| answer(passed.reply, Err(error.clone())));
             return;
         }
@@ -92,6 +99,18 @@ impl Committer {
             }
             answer(passed.reply, Ok(passed.version));
         }
+    }
+
+    fn prepare(&mut self, requests: &[Request]) -> Result<(), StoreError> {
+        if requests.iter().all(Request::writes_nothing) {
+            return Ok(());
+        }
+        if let Some(view) = self.backing.prepare()? {
+            self.published.set(self.version, view);
+            // What was unknown may have happened.
+            self.watches.ring_all();
+        }
+        Ok(())
     }
 
     /// Whether a transaction can be committed after those before it; if so, its writes are in the batch.
@@ -134,10 +153,13 @@ impl Committer {
         Passed { version, spans, watches, reply: request.reply }
     }
 
-    fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
+    fn write(&mut self, batch: Batch, commits: usize) -> Result<(), StoreError> {
         if batch.writes.is_empty() {
+            // Claims alone change no row, but who begins now comes after them.
+            self.published.set(self.version, batch.base);
             return Ok(());
         }
+        self.metrics.batch_commits.observe(commits as f64);
         let update =
             Update { version: self.version, oldest: self.window.oldest(), writes: batch.writes.into_iter().collect() };
         let view = self.backing.write(update)?;
@@ -153,6 +175,13 @@ impl Committer {
 }
 
 impl Request {
+    /// How much it writes, about.
+    pub(super) fn bytes(&self) -> usize {
+        let value = |pending: &Pending| if let Pending::Set(value) = pending { value.len() } else { 0 };
+        let stamped = self.stamped.iter().map(|stamped| stamped.prefix.len() + stamped.value.len()).sum::<usize>();
+        self.writes.iter().map(|(key, pending)| key.len() + value(pending)).sum::<usize>() + stamped
+    }
+
     fn writes_nothing(&self) -> bool {
         self.claims.is_empty() && self.clears.is_empty() && self.writes.is_empty() && self.stamped.is_empty()
     }

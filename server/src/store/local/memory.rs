@@ -28,11 +28,14 @@ struct MemoryView {
     version: u64,
 }
 
-impl Backing for Memory {
-    fn view(&self) -> Result<(u64, Arc<dyn View>), StoreError> {
-        Ok((0, Arc::new(MemoryView { rows: Arc::clone(&self.rows), version: 0 })))
+impl Memory {
+    /// What is there at first: nothing.
+    pub(super) fn view(&self) -> Arc<dyn View> {
+        Arc::new(MemoryView { rows: Arc::clone(&self.rows), version: 0 })
     }
+}
 
+impl Backing for Memory {
     fn write(&mut self, update: Update) -> Result<Arc<dyn View>, StoreError> {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
         for (key, value) in update.writes {

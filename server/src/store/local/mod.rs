@@ -7,28 +7,40 @@
 
 mod backing;
 mod committer;
+mod embedded;
 mod memory;
 mod overlay;
+mod queue;
 mod txn;
 mod watches;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use backing::{Backing, View};
-use committer::Committer;
+use backing::View;
+use committer::{Committer, Request};
+pub use embedded::Embedded;
+use embedded::EmbeddedBacking;
+use queue::Queue;
 
 use super::engine::{Engine, EngineTxn};
+use super::{Metrics, StoreError};
 use crate::clock::Clock;
 
 /// The engine `memory`.
-pub(super) fn memory(clock: &Clock) -> impl Engine {
+pub(super) fn memory(clock: &Clock, metrics: &Metrics) -> impl Engine + use<> {
     let backing = memory::Memory::default();
-    // Memory can always be read.
-    let (version, view) = backing.view().unwrap_or_else(|error| unreachable!("{error}"));
-    let published = Arc::new(Published(RwLock::new((version, view))));
-    let committer = Committer::new(Box::new(backing), Arc::clone(&published), clock.clone());
-    LocalEngine(Arc::new(Local { published, driver: Driver::Inline(Mutex::new(committer)), clock: clock.clone() }))
+    let published = Arc::new(Published::new(0, backing.view()));
+    let committer = Committer::new(Box::new(backing), Arc::clone(&published), clock.clone(), metrics.clone());
+    LocalEngine::new(published, Driver::Inline(Mutex::new(committer)), clock.clone())
+}
+
+/// The engine `embedded`.
+pub(super) fn embedded(options: Embedded, clock: &Clock, metrics: &Metrics) -> Result<impl Engine + use<>, StoreError> {
+    let (backing, version, view) = EmbeddedBacking::open(options, clock.clone())?;
+    let published = Arc::new(Published::new(version, view));
+    let committer = Committer::new(Box::new(backing), Arc::clone(&published), clock.clone(), metrics.clone());
+    Ok(LocalEngine::new(published, Driver::Queue(Queue::start(committer, metrics.clone())?), clock.clone()))
 }
 
 struct LocalEngine(Arc<Local>);
@@ -37,6 +49,12 @@ struct Local {
     published: Arc<Published>,
     driver: Driver,
     clock: Clock,
+}
+
+impl LocalEngine {
+    fn new(published: Arc<Published>, driver: Driver, clock: Clock) -> Self {
+        Self(Arc::new(Local { published, driver, clock }))
+    }
 }
 
 impl Engine for LocalEngine {
@@ -49,6 +67,10 @@ impl Engine for LocalEngine {
 struct Published(RwLock<(u64, Arc<dyn View>)>);
 
 impl Published {
+    fn new(version: u64, view: Arc<dyn View>) -> Self {
+        Self(RwLock::new((version, view)))
+    }
+
     fn get(&self) -> (u64, Arc<dyn View>) {
         let published = self.0.read().unwrap_or_else(PoisonError::into_inner);
         (published.0, Arc::clone(&published.1))
@@ -63,4 +85,18 @@ impl Published {
 enum Driver {
     /// The transaction's own thread runs it.
     Inline(Mutex<Committer>),
+    /// It has a thread of its own.
+    Queue(Queue),
+}
+
+impl Driver {
+    async fn submit(&self, request: Request) -> Result<(), StoreError> {
+        match self {
+            Self::Inline(committer) => {
+                committer.lock().unwrap_or_else(PoisonError::into_inner).commit(vec![request]);
+                Ok(())
+            }
+            Self::Queue(queue) => queue.submit(request).await,
+        }
+    }
 }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::Local;
 use super::backing::{Row, View};
 use super::committer::{Request, Stamped, versionstamp};
 use super::overlay::{Overlay, Pending, Span};
 use super::watches::Bell;
-use super::{Driver, Local};
 use crate::store::engine::{Atomic, EngineTxn, Fut, Versionstamp, Write};
 use crate::store::range::after_key;
 use crate::store::{Page, Range, StoreError, TXN_AGE_MS_MAX};
@@ -102,7 +102,7 @@ impl LocalTxn {
                 behind = Some(key);
                 break;
             }
-            bytes += key.len() + value.len();
+            bytes += key.len() - range.prefix_bytes + value.len();
             page.rows.push((key, value));
         }
         drop(merged);
@@ -219,17 +219,6 @@ impl State {
             reply: sender,
         };
         (Some(request), reply, if writes { self.stamps } else { Vec::new() })
-    }
-}
-
-impl Driver {
-    async fn submit(&self, request: Request) -> Result<(), StoreError> {
-        match self {
-            Self::Inline(committer) => {
-                committer.lock().unwrap_or_else(PoisonError::into_inner).commit([request]);
-                Ok(())
-            }
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
 
 use super::overlay::Span;
@@ -15,20 +16,27 @@ const SWEEP_MIN: usize = 1_024;
 
 pub(super) type Bell = oneshot::Sender<Result<(), StoreError>>;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watches {
     by_key: BTreeMap<Bytes, Vec<Bell>>,
     count: usize,
     /// Look for abandoned ones when there are so many.
     sweep_at: usize,
+    refused: Counter,
 }
 
 impl Watches {
+    /// `refused` counts those that are too many.
+    pub(super) fn new(refused: Counter) -> Self {
+        Self { by_key: BTreeMap::new(), count: 0, sweep_at: 0, refused }
+    }
+
     pub(super) fn arm(&mut self, key: Bytes, bell: Bell) {
         if self.count >= self.sweep_at.clamp(SWEEP_MIN, WATCHES_MAX) {
             self.sweep();
         }
         if self.count >= WATCHES_MAX {
+            self.refused.inc();
             let _ = bell.send(Err(StoreError::WatchLost { what: "too many watches" }));
             return;
         }
@@ -51,6 +59,14 @@ impl Watches {
         }
     }
 
+    /// Anything may have changed.
+    pub(super) fn ring_all(&mut self) {
+        self.count = 0;
+        for bell in std::mem::take(&mut self.by_key).into_values().flatten() {
+            let _ = bell.send(Ok(()));
+        }
+    }
+
     fn sweep(&mut self) {
         self.by_key.retain(|_, bells| {
             bells.retain(|bell| !bell.is_closed());
@@ -67,7 +83,7 @@ mod tests {
 
     #[test]
     fn watches_are_bounded_and_abandoned_ones_make_room() {
-        let mut watches = Watches::default();
+        let mut watches = Watches::new(Counter::default());
         let mut waiting = Vec::new();
         for n in 0..WATCHES_MAX {
             let (bell, heard) = oneshot::channel();
@@ -77,6 +93,7 @@ mod tests {
         let (bell, mut heard) = oneshot::channel();
         watches.arm(Bytes::from_static(b"x"), bell);
         assert!(matches!(heard.try_recv(), Ok(Err(StoreError::WatchLost { .. }))));
+        assert_eq!(watches.refused.get(), 1);
 
         waiting.clear();
         let (bell, mut heard) = oneshot::channel();
