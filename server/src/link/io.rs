@@ -19,6 +19,11 @@ pub(super) enum TcpIo {
 }
 
 impl TcpIo {
+    /// Whether HTTP/2 was agreed on in the TLS handshake.
+    pub(super) fn is_http2(&self) -> bool {
+        if let Self::Tls(tls) = self { tls.get_ref().1.alpn_protocol() == Some(b"h2") } else { false }
+    }
+
     /// Has less waiting behind what was handed over already: in TLS, and in the kernel where it can be told so.
     pub(super) fn hold_little(&mut self, unsent_bytes: u32) {
         let tcp = match self {
@@ -84,16 +89,21 @@ impl AsyncWrite for TcpIo {
     }
 }
 
-/// A connection that breaks when its peer takes nothing for too long: hyper waits for ever.
+/// A connection that breaks when its peer takes nothing for too long, or does not even begin to speak: hyper waits for
+/// ever.
 pub(super) struct Impatient {
     io: TcpIo,
     stall_timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// So many bytes must come until then.
+    greeting: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
 impl Impatient {
-    pub(super) fn new(io: TcpIo, stall_timeout: Duration) -> Self {
-        Self { io, stall_timeout, stalled: None }
+    pub(super) fn new(io: TcpIo, stall_timeout: Duration, greeting_bytes: usize, greeting_timeout: Duration) -> Self {
+        let greeting =
+            (greeting_bytes > 0).then(|| (greeting_bytes, Box::pin(sleep_until(Instant::now() + greeting_timeout))));
+        Self { io, stall_timeout, stalled: None, greeting }
     }
 
     pub(super) fn into_inner(self) -> TcpIo {
@@ -116,7 +126,20 @@ impl Impatient {
 
 impl AsyncRead for Impatient {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(cx, buf)
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let result = Pin::new(&mut this.io).poll_read(cx, buf);
+        let Some((missing, until)) = &mut this.greeting else { return result };
+        let read = buf.filled().len() - before;
+        if read >= *missing || matches!(result, Poll::Ready(_) if read == 0) {
+            this.greeting = None;
+            return result;
+        }
+        *missing -= read;
+        match result {
+            Poll::Pending if until.as_mut().poll(cx).is_ready() => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            result => result,
+        }
     }
 }
 

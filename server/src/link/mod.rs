@@ -50,6 +50,7 @@ pub use gate::{Address, CountGuard, Counted, OnLink};
 pub use metrics::{Layer, LinkMetrics, Outcome, Rejected};
 pub use serve::{ListenError, Listeners, Serving};
 pub use stream::{StreamReader, StreamWriter};
+pub use tcp::PlainHttp;
 pub use udp::UdpBuffers;
 
 /// The transport connection of one device.

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use prometheus_client::metrics::gauge::Gauge;
 use suda_schema::CONNECT_PATH;
 use tokio::net::{TcpListener, TcpStream};
@@ -37,14 +37,22 @@ const HTTP2_RESETS_MAX: usize = 20;
 /// What an HTTP/2 client may send of one body, and of all, before it is read.
 const HTTP2_STREAM_WINDOW_BYTES: u32 = 128 << 10;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 256 << 10;
+/// How an HTTP/2 client begins: less is no beginning.
+const HTTP2_GREETING_BYTES: usize = 24;
 /// After an error that is about this machine, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A request carries this if it came in by the plain HTTP listener. Its `ConnectInfo` is the client, which is not the
+/// peer where a trusted proxy is between.
+#[derive(Debug, Clone, Copy)]
+pub struct PlainHttp;
 
 /// What the TCP listeners of a node share.
 pub(super) struct Tcp {
     pub(super) gate: Arc<Gate>,
     router: Router,
-    http: auto::Builder<TokioExecutor>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
     connections: Arc<AtomicUsize>,
     by_address: Counted<Address>,
     handshakes: Arc<AtomicUsize>,
@@ -68,9 +76,10 @@ impl Drop for ConnectionGuard {
 impl Tcp {
     pub(super) fn new(gate: Arc<Gate>, router: Router, stop: watch::Receiver<bool>) -> Self {
         let config = &gate.config.tcp;
-        let mut http = auto::Builder::new(TokioExecutor::new());
-        http.http1().timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(HEAD_BYTES_MAX);
-        http.http2()
+        let mut http1 = http1::Builder::new();
+        http1.timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(HEAD_BYTES_MAX);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.http2_streams_max)
             .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
@@ -80,15 +89,15 @@ impl Tcp {
             .keep_alive_interval(config.stall_timeout)
             .keep_alive_timeout(config.stall_timeout);
         let by_address = Counted::new(config.connections_per_address_max);
-        Self { gate, router, http, connections: Arc::default(), by_address, handshakes: Arc::default(), stop }
+        Self { gate, router, http1, http2, connections: Arc::default(), by_address, handshakes: Arc::default(), stop }
     }
 
     /// Accepts connections, with TLS or without, until told to stop.
     pub(super) async fn accept(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>) {
-        let mut stop = self.stop.clone();
+        let mut stop = pin!(told(self.stop.clone()));
         loop {
             let accepted = tokio::select! {
-                () = told(&mut stop) => return,
+                () = &mut stop => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -160,21 +169,48 @@ impl Tcp {
         io
     }
 
-    /// Serves HTTP until the connection ends or becomes a link.
+    /// Serves HTTP until the connection ends or becomes a link. What is spoken was agreed on in the TLS handshake;
+    /// without TLS it is HTTP/1.1. Nothing is guessed from the first bytes, which may never come.
     async fn serve(self: &Arc<Self>, io: TcpIo, remote: SocketAddr) {
-        let io = TokioIo::new(Impatient::new(io, self.gate.config.tcp.stall_timeout));
-        let service = hyper::service::service_fn(move |request| self.clone().respond(request, remote));
-        let mut connection = pin!(self.http.serve_connection_with_upgrades(io, service));
-        let mut stop = self.stop.clone();
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
-            () = told(&mut stop) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let config = &self.gate.config.tcp;
+        let (is_http2, is_plain) = (io.is_http2(), matches!(io, TcpIo::Plain(_)));
+        let greeting = if is_http2 { HTTP2_GREETING_BYTES } else { 0 };
+        let io = TokioIo::new(Impatient::new(io, config.stall_timeout, greeting, config.header_timeout));
+        let stop = self.stop.clone();
+        let result = if is_http2 {
+            let active = Arc::new(AtomicUsize::new(0));
+            let counted = active.clone();
+            let service = hyper::service::service_fn(move |request| {
+                // Any number of them may be active: hyper has its own limit.
+                let slot = Slot::acquire(&counted, usize::MAX);
+                let response = self.clone().respond(request, remote, is_plain);
+                async move {
+                    let response = response.await;
+                    drop(slot);
+                    response
+                }
+            });
+            let mut connection = pin!(self.http2.serve_connection(io, service));
+            tokio::select! {
+                result = connection.as_mut() => result,
+                () = either(told(stop), idle(&active, config.header_timeout)) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        } else {
+            let service = hyper::service::service_fn(move |request| self.clone().respond(request, remote, is_plain));
+            let mut connection = pin!(self.http1.serve_connection(io, service).with_upgrades());
+            tokio::select! {
+                result = connection.as_mut() => result,
+                () = told(stop) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
             }
         };
         if let Err(error) = result {
-            tracing::debug!(%remote, error, "HTTP connection failed");
+            tracing::debug!(%remote, %error, "HTTP connection failed");
         }
     }
 
@@ -182,12 +218,16 @@ impl Tcp {
         self: Arc<Self>,
         mut request: Request<Incoming>,
         peer: SocketAddr,
+        is_plain: bool,
     ) -> Result<Response<Body>, Infallible> {
         let remote = upgrade::client_address(peer, request.headers(), &self.gate.config.trusted_proxies);
         if request.uri().path() == CONNECT_PATH {
             return Ok(upgrade::respond(&mut request, remote, &self.gate));
         }
-        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(ConnectInfo(remote));
+        if is_plain {
+            request.extensions_mut().insert(PlainHttp);
+        }
         let timeout = self.gate.config.tcp.stall_timeout;
         let request = request.map(|body| Body::new(PatientBody { body, timeout, stalled: None }));
         self.router.clone().oneshot(request).await
@@ -195,8 +235,28 @@ impl Tcp {
 }
 
 /// Waits until connections should end, or nobody is left to say so.
-async fn told(stop: &mut watch::Receiver<bool>) {
+async fn told(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Waits until no request has been under way for so long. HTTP/1.1 connections have a timeout of hyper's for that.
+async fn idle(active: &AtomicUsize, timeout: Duration) {
+    let mut idle_since = Instant::now();
+    loop {
+        if active.load(Ordering::Relaxed) > 0 {
+            idle_since = Instant::now();
+        } else if idle_since.elapsed() >= timeout {
+            return;
+        }
+        tokio::time::sleep(timeout / 4).await;
+    }
+}
+
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::select! {
+        () = one => {}
+        () = other => {}
+    }
 }
 
 /// Whether accepting failed because of this one peer, who is gone already.

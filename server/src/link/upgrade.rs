@@ -67,7 +67,7 @@ async fn upgraded(
 
 /// Takes hyper's wrappings off the connection: they cost memory and a copy of everything.
 fn tcp_of(upgraded: Upgraded) -> Option<(TcpIo, bytes::Bytes)> {
-    let parts = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<Impatient>>(upgraded).ok()?;
+    let parts = upgraded.downcast::<TokioIo<Impatient>>().ok()?;
     Some((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 
