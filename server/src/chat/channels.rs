@@ -120,10 +120,7 @@ impl Chat {
             Ok(())
         })
         .await?;
-        // It is deleted; a sweep that fails is taken up again later.
-        if let Err(error) = self.sweep(channel).await {
-            tracing::warn!(%channel, %error, "a deleted channel could not be swept away yet");
-        }
+        self.sweep_or_later(channel).await;
         Ok(())
     }
 
@@ -138,7 +135,14 @@ impl Chat {
         Ok(doomed.rows.len())
     }
 
-    async fn sweep(&self, channel: ChannelId) -> Result<(), ChatError> {
+    /// Sweeps away a channel that is deleted by now; what fails is taken up again later.
+    pub(super) async fn sweep_or_later(&self, channel: ChannelId) {
+        if let Err(error) = self.sweep(channel).await {
+            tracing::warn!(%channel, %error, "a deleted channel could not be swept away yet");
+        }
+    }
+
+    pub(super) async fn sweep(&self, channel: ChannelId) -> Result<(), ChatError> {
         while self.run_idempotent(|tx| async move { sweep_members(&tx, channel).await }).await? {}
         self.run_idempotent(|tx| async move {
             for range in keys::all_of_channel(channel) {

@@ -1,6 +1,5 @@
 //! Pages of history, for a member: anywhere in the log, or in one thread of it.
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use suda_schema::channel::{HistoryAt, HistoryPage, HistoryQuery};
 use suda_schema::limits::{ENTRIES_BYTES_TARGET, HISTORY_PAGE_MAX};
 use suda_schema::{ChannelId, Seq, UserId};
@@ -10,9 +9,6 @@ use super::row::{About, StoredEntry};
 use super::summary::View;
 use super::{Chat, ChatError, Tx, members};
 use crate::store::keys;
-
-/// How many messages of a thread are read side by side.
-const READS_AT_ONCE: usize = 16;
 
 /// A page of history, as it was stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -138,34 +134,23 @@ impl Source<'_> {
         self.page(entries, before, seq).await
     }
 
-    /// About as many entries on both sides; more on one where the other has fewer.
+    /// About as many entries on both sides; more on one where the other has fewer. What lies at the seq itself comes
+    /// in any case, the others as long as there is room.
     async fn around(&self, seq: Seq, limit: PageLimit) -> Result<StoredPage, ChatError> {
         let before = Seq(seq.0.saturating_sub(1));
-        let half = PageLimit { rows: limit.rows.div_ceil(2), bytes: limit.bytes };
+        let half = PageLimit { rows: limit.rows.div_ceil(2), ..limit };
         let mut entries = self.read_on(before, half).await?;
-        let rest = |entries: &[StoredEntry]| PageLimit {
-            rows: limit.rows.saturating_sub(entries.len()),
-            bytes: limit.bytes.saturating_sub(bytes_of(entries)),
-        };
-        if half.rows < limit.rows {
-            let mut earlier = self.read_back(seq, rest(&entries)).await?;
-            // The first of them comes whatever its size: here there is an entry already.
-            while bytes_of(&earlier) + bytes_of(&entries) > limit.bytes && !entries.is_empty() && !earlier.is_empty() {
-                earlier.remove(0);
-            }
-            earlier.append(&mut entries);
-            entries = earlier;
+        let mut earlier = self.read_back(seq, rest(limit, &entries)).await?;
+        if !entries.is_empty() {
+            earlier.reverse();
+            cut(&mut earlier, rest(limit, &entries).bytes);
+            earlier.reverse();
         }
-        let room = rest(&entries);
-        if let Some(last) = entries.last().filter(|last| last.seq < self.head && room.rows > 0) {
-            let later = self.read_on(last.seq, room).await?;
-            entries.extend(later.into_iter().take_while({
-                let mut bytes = 0;
-                move |entry| {
-                    bytes += entry.bytes.len();
-                    bytes <= room.bytes
-                }
-            }));
+        entries.splice(..0, earlier);
+        if let Some(last) = entries.last() {
+            let mut later = self.read_on(last.seq, rest(limit, &entries)).await?;
+            cut(&mut later, rest(limit, &entries).bytes);
+            entries.append(&mut later);
         }
         self.page(entries, seq, before).await
     }
@@ -191,7 +176,7 @@ impl Source<'_> {
             return log::forward(self.tx, self.channel, after, self.head, limit).await;
         }
         let seqs = self.seqs(after.next(), self.head, false, limit.rows).await?;
-        self.read_seqs(seqs, limit.bytes).await
+        log::entries_at(self.tx, self.channel, seqs, limit.bytes).await
     }
 
     /// Entries before a seq, from the nearest back; the oldest first.
@@ -200,7 +185,7 @@ impl Source<'_> {
             return log::backward(self.tx, self.channel, Seq(1), before, limit).await;
         }
         let seqs = self.seqs(Seq(1), Seq(before.0.saturating_sub(1)), true, limit.rows).await?;
-        let mut entries = self.read_seqs(seqs, limit.bytes).await?;
+        let mut entries = log::entries_at(self.tx, self.channel, seqs, limit.bytes).await?;
         entries.reverse();
         Ok(entries)
     }
@@ -221,24 +206,16 @@ impl Source<'_> {
         }
         Ok(seqs)
     }
-
-    async fn read_seqs(&self, seqs: Vec<Seq>, bytes_max: usize) -> Result<Vec<StoredEntry>, ChatError> {
-        let rows = stream::iter(seqs).map(|seq| log::row(self.tx, self.channel, seq));
-        let mut rows = rows.buffered(READS_AT_ONCE);
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        while let Some(row) = rows.try_next().await? {
-            let entry = StoredEntry::from_row(&row.ok_or(ChatError::BadRow("entry"))?)?;
-            bytes += entry.bytes.len();
-            if bytes > bytes_max && !entries.is_empty() {
-                break;
-            }
-            entries.push(entry);
-        }
-        Ok(entries)
-    }
 }
 
-fn bytes_of(entries: &[StoredEntry]) -> usize {
-    entries.iter().map(|entry| entry.bytes.len()).sum()
+/// What a page has room for beside these entries.
+fn rest(limit: PageLimit, entries: &[StoredEntry]) -> PageLimit {
+    let bytes: usize = entries.iter().map(|entry| entry.bytes.len()).sum();
+    PageLimit { rows: limit.rows.saturating_sub(entries.len()), bytes: limit.bytes.saturating_sub(bytes) }
+}
+
+/// Keeps the first entries, as long as there is room.
+fn cut(entries: &mut Vec<StoredEntry>, mut room: usize) {
+    let fits = |entry: &&StoredEntry| room.checked_sub(entry.bytes.len()).inspect(|left| room = *left).is_some();
+    entries.truncate(entries.iter().take_while(fits).count());
 }

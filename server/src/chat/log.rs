@@ -4,12 +4,16 @@
 //! functions would not notice.
 
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use suda_schema::{ChannelId, Seq, UserId};
 
 use super::row::{About, EntryFront, EntryHeader, HeadRow, OwnRow, StoredEntry, split_entry};
 use super::tx::decode_row;
 use super::{Chat, ChatError, Tx};
 use crate::store::{Range, keys};
+
+/// How many entries that don't lie together are read side by side.
+const READS_AT_ONCE: usize = 8;
 
 /// How much to read at most. An entry that is longer than the bytes still comes, alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +102,27 @@ async fn stretch(tx: &Tx, range: Range, limit: PageLimit) -> Result<Vec<StoredEn
 pub(super) async fn row(tx: &Tx, channel: ChannelId, seq: Seq) -> Result<Option<Bytes>, ChatError> {
     let page = tx.range_big(keys::entries(channel, seq, seq).snapshot().limit(1)).await?;
     Ok(page.rows.into_iter().next().map(|(_, row)| row))
+}
+
+/// The entries at these seqs, up to so many bytes; one that is longer comes alone.
+pub(super) async fn entries_at(
+    tx: &Tx,
+    channel: ChannelId,
+    seqs: Vec<Seq>,
+    bytes_max: usize,
+) -> Result<Vec<StoredEntry>, ChatError> {
+    let mut rows = stream::iter(seqs).map(|seq| row(tx, channel, seq)).buffered(READS_AT_ONCE);
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.try_next().await? {
+        let entry = StoredEntry::from_row(&row.ok_or(ChatError::BadRow("entry"))?)?;
+        bytes += entry.bytes.len();
+        if bytes > bytes_max && !entries.is_empty() {
+            break;
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 /// What is known of an entry without reading its text.

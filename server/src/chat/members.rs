@@ -144,7 +144,11 @@ impl Chat {
     /// Leaves. If the owner does, the longest-standing of the highest role becomes the owner; if nobody is left, the
     /// channel is deleted. The owner of a broadcast channel without other posters must hand it over or delete it.
     pub async fn leave(&self, user: UserId, channel: ChannelId) -> Result<(), ChatError> {
-        self.run(|tx| async move { leave(&tx, channel, user, false).await }).await
+        let emptied = self.run(|tx| async move { leave(&tx, channel, user, false).await }).await?;
+        if emptied {
+            self.sweep_or_later(channel).await;
+        }
+        Ok(())
     }
 
     /// Removes a member of a lower role; they may be added again.
@@ -282,8 +286,9 @@ fn require_above(actor: Role, role: Role) -> Result<(), ChatError> {
     if actor > role { Ok(()) } else { Err(ChatError::Forbidden("only a higher role may do this")) }
 }
 
-/// Leaves, whoever it is. `forced` is for an account that goes: then nothing may be in the way.
-pub(super) async fn leave(tx: &Tx, channel: ChannelId, user: UserId, forced: bool) -> Result<(), ChatError> {
+/// Leaves, whoever it is; whether the channel is deleted with it. `forced` is for an account that goes: then nothing may
+/// be in the way.
+pub(super) async fn leave(tx: &Tx, channel: ChannelId, user: UserId, forced: bool) -> Result<bool, ChatError> {
     let (row, member) = require(tx, channel, user).await?;
     if row.kind == ChannelKind::Direct {
         return Err(ChatError::Forbidden("a direct channel can't be left; mute it, or block the other"));
@@ -299,7 +304,7 @@ pub(super) async fn leave(tx: &Tx, channel: ChannelId, user: UserId, forced: boo
             }
             None if row.kind == ChannelKind::Group || forced => {
                 channels::doom(tx, channel, row);
-                return Ok(());
+                return Ok(true);
             }
             None => return Err(ChatError::Forbidden("hand the channel over or delete it; nobody else posts in it")),
         }
@@ -307,7 +312,7 @@ pub(super) async fn leave(tx: &Tx, channel: ChannelId, user: UserId, forced: boo
         say(&mut draft, row.kind, user, user, MemberChange::Left);
     }
     put_out(tx, channel, user).await?;
-    draft.write(tx).map(drop)
+    draft.write(tx).map(|_| false)
 }
 
 async fn page<R: Row, T>(

@@ -22,6 +22,7 @@ mod contact;
 pub mod devices;
 mod draft;
 mod edit;
+pub mod erase;
 pub mod error;
 pub mod friends;
 pub mod history;

@@ -98,20 +98,39 @@ impl Targets {
                 changed.deleted = true;
             }
         }
-        let mut reads = stream::iter(changed).map(|changed| changed.read(tx, channel)).buffered(READS_AT_ONCE);
+        let reads = stream::iter(changed).map(async |changed| {
+            let read = if changed.deleted {
+                Self::read_whole(tx, channel, changed.seq).await?.1
+            } else {
+                Whole { row: log::row(tx, channel, changed.seq).await?, edits: Vec::new() }
+            };
+            Ok::<_, ChatError>((changed, read))
+        });
+        let mut reads = std::pin::pin!(reads.buffered(READS_AT_ONCE));
         let mut bytes = 0usize;
-        while let Some((changed, row, edits)) = reads.try_next().await? {
-            let row = row.unwrap_or_default();
-            bytes = bytes.saturating_add(row.len() + ERASED_EDIT_BYTES * edits.len());
+        while let Some((changed, read)) = reads.try_next().await? {
+            bytes = bytes.saturating_add(read.size());
             if bytes > BATCH_BYTES_MAX && changed.index > 0 {
                 self.taken = changed.index;
                 break;
             }
-            if !row.is_empty() {
-                draft.take_in(&row)?;
-            }
-            self.edits.insert(changed.seq, edits);
+            self.take_in(draft, changed.seq, read)?;
         }
+        Ok(())
+    }
+
+    /// Reads a message with its edits, as deleting it needs.
+    pub(super) async fn read_whole(tx: &Tx, channel: ChannelId, seq: Seq) -> Result<(Seq, Whole), ChatError> {
+        let (row, edits) = try_join(log::row(tx, channel, seq), edits_of(tx, channel, seq)).await?;
+        Ok((seq, Whole { row, edits }))
+    }
+
+    /// Takes in what was read.
+    pub(super) fn take_in(&mut self, draft: &mut Draft, seq: Seq, read: Whole) -> Result<(), ChatError> {
+        if let Some(row) = &read.row {
+            draft.take_in(row)?;
+        }
+        self.edits.insert(seq, read.edits);
         Ok(())
     }
 
@@ -157,12 +176,17 @@ struct Changed {
     deleted: bool,
 }
 
-impl Changed {
-    async fn read(self, tx: &Tx, channel: ChannelId) -> Result<(Self, Option<Bytes>, Vec<(Seq, EditRow)>), ChatError> {
-        let row = async { log::row(tx, channel, self.seq).await };
-        let edits = async { if self.deleted { edits_of(tx, channel, self.seq).await } else { Ok(Vec::new()) } };
-        let (row, edits) = try_join(row, edits).await?;
-        Ok((self, row, edits))
+/// A message as it was read, if it is there.
+pub(super) struct Whole {
+    row: Option<Bytes>,
+    /// Only read where the message is to be deleted.
+    edits: Vec<(Seq, EditRow)>,
+}
+
+impl Whole {
+    /// About how many bytes it takes to write it again.
+    pub(super) fn size(&self) -> usize {
+        self.row.as_ref().map_or(0, Bytes::len) + ERASED_EDIT_BYTES * self.edits.len()
     }
 }
 

@@ -1,9 +1,17 @@
 //! The channel half of chat, on the engine in memory.
 
 mod append;
+mod erase;
+mod history;
+mod marks;
+mod members;
+mod model;
+mod scale;
 
-use suda_schema::channel::{Ack, NewEdit, NewMessage, Op, Send};
+use bytes::Bytes;
+use suda_schema::channel::{Ack, Marks, NewEdit, NewMessage, Op, Send};
 use suda_schema::entry::{Body, Delete, Entry, Message, React, What};
+use suda_schema::event::ChannelRef;
 use suda_schema::summary::ChannelKind;
 use suda_schema::{ChannelId, ClientMsgId, DeviceId, ErrorCode, Seq, UserId, WireError};
 
@@ -11,9 +19,12 @@ use super::accounts::{self, Account, Standing};
 use super::append::Publish;
 use super::channels::NewChannel;
 use super::log::PageLimit;
+use super::outbox::{OUTBOX_SHARDS, OutboxRow};
 use super::profile::Profile;
+use super::row::StoredEntry;
 use super::testing::{self, Rung};
-use super::{Chat, ChatError, Topic, Tx};
+use super::{Chat, ChatConfig, ChatError, Topic, Tx};
+use crate::store::{Range, Store, keys};
 
 /// Everything there is.
 const ALL: PageLimit = PageLimit { rows: 1_000, bytes: 1 << 20 };
@@ -27,7 +38,13 @@ struct World {
 
 impl World {
     async fn new(users: u64) -> Self {
-        let (chat, rung) = testing::chat();
+        Self::with(users, |_| {}).await
+    }
+
+    async fn with(users: u64, configure: fn(&mut ChatConfig)) -> Self {
+        let mut config = ChatConfig::default();
+        configure(&mut config);
+        let (chat, rung) = testing::over(Store::memory(), config);
         Self::over(chat, rung, users).await
     }
 
@@ -42,21 +59,24 @@ impl World {
     /// Makes another user.
     async fn join_in(&mut self) -> UserId {
         let user = UserId(self.users.len() as u64 + 1);
-        let account = Account {
+        self.try_join_in(user).await.unwrap();
+        self.users.push(user);
+        user
+    }
+
+    async fn try_join_in(&self, user: UserId) -> Result<(), ChatError> {
+        let account = &Account {
             handle: format!("user{user}"),
             made_at_ms: 0,
             standing: Standing::Live,
             external: None,
             profile: Profile::default(),
         };
-        let account = &account;
         let put = |tx: Tx| async move {
             accounts::put(&tx, user, account);
             Ok(())
         };
-        self.chat.run_idempotent(put).await.unwrap();
-        self.users.push(user);
-        user
+        self.chat.run_idempotent(put).await
     }
 
     fn user(&self, index: usize) -> UserId {
@@ -91,6 +111,10 @@ impl World {
         self.send(channel, user, message(text)).await.unwrap().seq
     }
 
+    async fn head(&self, channel: ChannelId) -> Seq {
+        self.chat.pulse(channel).await.unwrap().unwrap().head
+    }
+
     /// The whole log, decoded. Seqs have no gap.
     async fn log(&self, channel: ChannelId) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
@@ -107,10 +131,48 @@ impl World {
 
     async fn message(&self, channel: ChannelId, seq: Seq) -> Message {
         let page = self.chat.read_log(channel, Seq(seq.0 - 1), PageLimit { rows: 1, bytes: 1 }).await.unwrap();
-        match page.entries[0].decode().unwrap().what {
-            What::Message(message) => message,
-            other => panic!("not a message: {other:?}"),
+        message_in(&page.entries[0])
+    }
+
+    /// All rows of the store.
+    async fn rows(&self) -> Vec<(Bytes, Bytes)> {
+        self.try_rows().await.unwrap()
+    }
+
+    async fn try_rows(&self) -> Result<Vec<(Bytes, Bytes)>, ChatError> {
+        let read = |tx: Tx| async move {
+            let mut rows = Vec::new();
+            let mut next = Some(Range::all());
+            while let Some(range) = next {
+                let page = tx.range(range).await?;
+                next = page.next();
+                rows.extend(page.rows);
+            }
+            Ok(rows)
+        };
+        self.chat.read(read).await
+    }
+
+    /// Whether these bytes are anywhere in the store.
+    async fn holds(&self, needle: &str) -> bool {
+        let finder = |row: &Bytes| row.windows(needle.len()).any(|bytes| bytes == needle.as_bytes());
+        self.rows().await.iter().any(|(key, value)| finder(key) || finder(value))
+    }
+
+    async fn outbox(&self) -> Vec<OutboxRow> {
+        let mut rows = Vec::new();
+        for shard in 0..OUTBOX_SHARDS {
+            let page = self.chat.read(|tx| async move { Ok(tx.range(keys::pushes(shard)).await?) }).await.unwrap();
+            rows.extend(page.rows.iter().map(|(_, value)| super::tx::decode_row::<OutboxRow>(value).unwrap()));
         }
+        rows
+    }
+}
+
+fn message_in(entry: &StoredEntry) -> Message {
+    match entry.decode().unwrap().what {
+        What::Message(message) => message,
+        other => panic!("not a message: {other:?}"),
     }
 }
 
@@ -127,6 +189,14 @@ fn message(words: &str) -> NewMessage {
     NewMessage { body: text(words), reply_to: None, mentions: Vec::new(), attachments: Vec::new() }
 }
 
+fn reply(reply_to: Seq, words: &str) -> NewMessage {
+    NewMessage { reply_to: Some(reply_to), ..message(words) }
+}
+
+fn edit(target: Seq, words: &str) -> NewEdit {
+    NewEdit { target, body: text(words), mentions: Vec::new() }
+}
+
 fn react(target: Seq, emoji: &str, on: bool) -> React {
     React { target, emoji: emoji.to_owned(), on }
 }
@@ -138,6 +208,11 @@ fn delete(target: Seq) -> Delete {
 #[track_caller]
 fn code<T: std::fmt::Debug>(result: Result<T, ChatError>) -> ErrorCode {
     result.unwrap_err().to_wire().code
+}
+
+#[track_caller]
+fn refusal<T: std::fmt::Debug>(result: Result<T, WireError>) -> ErrorCode {
+    result.unwrap_err().code
 }
 
 /// What can be sent.
@@ -155,3 +230,9 @@ macro_rules! into_op {
     };
 }
 into_op!(Message: NewMessage, Edit: NewEdit, Delete: Delete, React: React);
+
+impl IntoOp for Op {
+    fn into_op(self) -> Op {
+        self
+    }
+}
