@@ -24,12 +24,14 @@ mod draft;
 mod edit;
 pub mod erase;
 pub mod error;
+pub mod export;
 pub mod friends;
 pub mod history;
 #[cfg(test)]
 mod identity_tests;
 pub mod ids;
 pub mod invites;
+pub mod leaving;
 pub mod limits;
 pub mod log;
 pub mod marks;

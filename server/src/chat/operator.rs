@@ -1,4 +1,5 @@
-//! What the operator does about accounts, beside [making](Chat::make_account) them.
+//! What the operator does about accounts, beside [making](Chat::make_account) and
+//! [deleting](Chat::delete_account_as_operator) them.
 
 use serde::{Deserialize, Serialize};
 use suda_schema::UserId;

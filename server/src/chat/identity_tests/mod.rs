@@ -4,6 +4,7 @@ mod accounts;
 mod devices;
 mod external;
 mod friends;
+mod leaving;
 mod operator;
 mod presence;
 mod profiles;
