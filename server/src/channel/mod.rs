@@ -34,6 +34,8 @@ mod news;
 mod positions;
 mod slot;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use attachment::{Attachment, AttachmentHandle, Out};
