@@ -126,7 +126,7 @@ pub struct TcpConfig {
     pub stall_timeout: Duration,
     /// HTTP/2 requests at once on one connection.
     pub http2_streams_max: u32,
-    /// What waits to be sent on one stream of a WebSocket before its sender here waits.
+    /// What waits to be sent on one stream of a WebSocket before its sender here waits. At least 40 KiB are used.
     pub ws_stream_out_bytes: usize,
     /// The same for all its streams together.
     pub ws_out_bytes: usize,
@@ -146,7 +146,7 @@ impl Default for TcpConfig {
             header_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             http2_streams_max: 64,
-            ws_stream_out_bytes: 32 << 10,
+            ws_stream_out_bytes: 64 << 10,
             ws_out_bytes: 256 << 10,
             ws_in_bytes: 256 << 10,
             ws_unsent_bytes: 64 << 10,

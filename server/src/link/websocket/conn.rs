@@ -33,6 +33,8 @@ use super::streams::{Arrived, Limits, Streams, Violation};
 const READ_BYTES: usize = 4 << 10;
 /// What is put together before it is written.
 const WRITE_BYTES: usize = 16 << 10;
+/// Two of the longest pieces, so that one waits while the other is being sent.
+const STREAM_OUT_BYTES_MIN: usize = 40 << 10;
 /// Answers to pings that wait to be sent: a client that sends pings and reads nothing is not read any more.
 const CONTROL_BYTES_MAX: usize = 4 << 10;
 /// The stream's number and what is said of it, before the bytes of a binary message.
@@ -57,7 +59,7 @@ impl From<&LinkConfig> for Settings {
         Self {
             limits: Limits {
                 streams_max: config.streams_max as usize,
-                stream_out_bytes: config.tcp.ws_stream_out_bytes.max(WRITE_BYTES),
+                stream_out_bytes: config.tcp.ws_stream_out_bytes.max(STREAM_OUT_BYTES_MIN),
                 out_bytes: config.tcp.ws_out_bytes,
                 in_bytes: config.tcp.ws_in_bytes,
             },

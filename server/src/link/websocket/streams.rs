@@ -264,7 +264,12 @@ impl Streams {
     }
 
     pub(super) fn finish(&mut self, id: u32) {
-        self.end_out(id, OutEnd::Fin);
+        if self.table.get(&id).is_some_and(|stream| stream.midway) {
+            // Half a frame can't be finished.
+            self.reset(id, CloseCode::INTERNAL);
+        } else {
+            self.end_out(id, OutEnd::Fin);
+        }
     }
 
     pub(super) fn reset(&mut self, id: u32, code: CloseCode) {
@@ -272,19 +277,18 @@ impl Streams {
             self.out_bytes -= stream.out_bytes;
             stream.out_bytes = 0;
             stream.outbox = VecDeque::new();
-            // A reset takes the place of a finish that was not said yet.
-            stream.out_end = OutEnd::Open;
+            stream.midway = false;
+            // It takes the place of a finish that was not said yet, but not of another reset.
+            if stream.out_end == OutEnd::Fin {
+                stream.out_end = OutEnd::Open;
+            }
         }
         self.end_out(id, OutEnd::Reset(code));
     }
 
     fn end_out(&mut self, id: u32, end: OutEnd) {
         if let Some(stream) = self.table.get_mut(&id).filter(|stream| stream.out_end == OutEnd::Open) {
-            // Half a frame can't be finished.
-            stream.out_end = match end {
-                OutEnd::Fin if stream.midway => OutEnd::Reset(CloseCode::INTERNAL),
-                end => end,
-            };
+            stream.out_end = end;
             if !std::mem::replace(&mut stream.in_turn, true) {
                 self.turn.push_back(id);
             }
