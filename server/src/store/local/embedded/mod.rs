@@ -101,15 +101,16 @@ impl EmbeddedBacking {
 impl Backing for EmbeddedBacking {
     fn prepare(&mut self) -> Result<Option<Arc<dyn View>>, StoreError> {
         folder::room(&self.options.path, self.options.reserve_bytes)?;
-        if self.down.is_none() {
-            match self.tree.settle() {
-                Ok(()) => return Ok(None),
-                Err(busy @ StoreError::Busy { .. }) => return Err(busy),
-                Err(broken) => drop(self.fail(broken)),
-            }
-        } else if let Some((cause, tried_ms)) = &self.down
-            && self.clock.now_ms().saturating_sub(*tried_ms) < REOPEN_PAUSE_MS
-        {
+        let Some((cause, tried_ms)) = &self.down else {
+            return match self.tree.settle() {
+                Ok(()) => Ok(None),
+                Err(busy @ StoreError::Busy { .. }) => Err(busy),
+                Err(broken) => Err(self.fail(broken)),
+            };
+        };
+        // Opening it writes out what is in memory. Where there is no room for that, reads had better go on as they do.
+        folder::room(&self.options.path, self.options.memtable_bytes.saturating_mul(2))?;
+        if self.clock.now_ms().saturating_sub(*tried_ms) < REOPEN_PAUSE_MS {
             return Err(cause.clone());
         }
         match self.reopen() {
