@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use suda_server::store::{Range, Store, StoreError};
 
-use super::{conflicted, fill, get, number, text, write};
+use super::{conflicts, fill, get, number, text, write};
 
 pub(crate) async fn lost_update(store: Store, _: usize) {
     write(&store, |txn| txn.set("n", "1")).await;
@@ -13,7 +13,7 @@ pub(crate) async fn lost_update(store: Store, _: usize) {
         txn.set("n", (n + 1).to_string());
     }
     one.commit().await.unwrap();
-    conflicted(two.commit().await);
+    conflicts(two).await;
     assert_eq!(get(&store, "n").await.unwrap(), "2");
 }
 
@@ -27,7 +27,7 @@ pub(crate) async fn write_skew(store: Store, _: usize) {
     alice.clear("alice");
     bob.clear("bob");
     alice.commit().await.unwrap();
-    conflicted(bob.commit().await);
+    conflicts(bob).await;
     // The same by single keys.
     fill(&store, &["alice"]).await;
     let (alice, bob) = (store.begin(), store.begin());
@@ -37,7 +37,7 @@ pub(crate) async fn write_skew(store: Store, _: usize) {
     alice.clear("alice");
     bob.clear("bob");
     bob.commit().await.unwrap();
-    conflicted(alice.commit().await);
+    conflicts(alice).await;
 }
 
 /// Two look for bookings of a room, find none, and book.
@@ -48,7 +48,7 @@ pub(crate) async fn phantom(store: Store, _: usize) {
         txn.set(booking, "");
     }
     two.commit().await.unwrap();
-    conflicted(one.commit().await);
+    conflicts(one).await;
 }
 
 /// A row that comes into the part of the range that a page has covered; also where the page was cut.
@@ -87,7 +87,7 @@ pub(crate) async fn read_only_anomaly(store: Store, _: usize) {
     assert_eq!(report.get(b"savings").await.unwrap().unwrap(), "20");
     report.commit().await.unwrap();
     withdrawal.set("checking", "-11");
-    conflicted(withdrawal.commit().await);
+    conflicts(withdrawal).await;
 }
 
 pub(crate) async fn dirty_and_fuzzy_reads(store: Store, _: usize) {
@@ -98,7 +98,7 @@ pub(crate) async fn dirty_and_fuzzy_reads(store: Store, _: usize) {
     writer.commit().await.unwrap();
     assert_eq!(reader.get(b"a").await.unwrap().unwrap(), "a", "the same as before");
     reader.set("b", "");
-    conflicted(reader.commit().await);
+    conflicts(reader).await;
     assert_eq!(get(&store, "b").await, None);
 }
 
@@ -197,7 +197,7 @@ pub(crate) async fn a_cleared_range_conflicts_with_readers(store: Store, _: usiz
     one.set("result", "");
     two.clear_range("a", "c");
     two.commit().await.unwrap();
-    conflicted(one.commit().await);
+    conflicts(one).await;
 }
 
 pub(crate) async fn only_what_was_read_conflicts(store: Store, _: usize) {
@@ -225,14 +225,14 @@ pub(crate) async fn reading_nothing_conflicts(store: Store, _: usize) {
     assert_eq!(txn.get(b"a").await.unwrap(), None);
     txn.set("result", "");
     write(&store, |txn| txn.set("a", "")).await;
-    conflicted(txn.commit().await);
+    conflicts(txn).await;
     // Also where it was there for a moment only.
     let txn = store.begin();
     txn.range(Range::prefix("b")).await.unwrap();
     txn.set("result", "");
     write(&store, |txn| txn.set("b", "")).await;
     write(&store, |txn| txn.clear("b")).await;
-    conflicted(txn.commit().await);
+    conflicts(txn).await;
 }
 
 pub(crate) async fn read_only_transactions_never_conflict(store: Store, _: usize) {

@@ -103,7 +103,7 @@ pub(crate) fn number(bytes: Option<Bytes>) -> u64 {
     u64::from_le_bytes(bytes.unwrap()[..].try_into().unwrap())
 }
 
-/// One of two transactions that were in each other's way must have failed.
-pub(crate) fn conflicted(result: Result<(), StoreError>) {
-    assert_eq!(result, Err(StoreError::Conflict));
+/// Commits a transaction that somebody was in the way of.
+pub(crate) async fn conflicts(txn: Txn) {
+    assert_eq!(txn.commit().await, Err(StoreError::Conflict));
 }

@@ -136,7 +136,7 @@ pub(crate) async fn own_atomics_are_read(store: Store, _: usize) {
     assert_eq!(number(txn.get(b"n").await.unwrap()), 11);
     // It has read what the number is, so now it does conflict.
     write(&store, |txn| txn.add("n", 1)).await;
-    super::conflicted(txn.commit().await);
+    super::conflicts(txn).await;
     let txn = store.begin();
     txn.set("n", &[1][..]);
     txn.add("n", 1);

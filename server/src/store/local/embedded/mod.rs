@@ -91,7 +91,14 @@ impl EmbeddedBacking {
         Ok(view)
     }
 
+    /// Opening the tree writes out what is in memory. Where there is no room for that, reads had better go on as they do.
+    fn room_to_open(&self) -> Result<(), StoreError> {
+        folder::room(&self.options.path, self.options.memtable_bytes.saturating_mul(2))
+    }
+
+    /// From now on writes don't work. Where there is little room, that is why, whatever the tree calls it.
     fn fail(&mut self, cause: StoreError) -> StoreError {
+        let cause = self.room_to_open().err().unwrap_or(cause);
         tracing::error!(%cause, "the store can't write; reads go on");
         self.down = Some((cause.clone(), self.clock.now_ms()));
         cause
@@ -108,8 +115,7 @@ impl Backing for EmbeddedBacking {
                 Err(broken) => Err(self.fail(broken)),
             };
         };
-        // Opening it writes out what is in memory. Where there is no room for that, reads had better go on as they do.
-        folder::room(&self.options.path, self.options.memtable_bytes.saturating_mul(2))?;
+        self.room_to_open()?;
         if self.clock.now_ms().saturating_sub(*tried_ms) < REOPEN_PAUSE_MS {
             return Err(cause.clone());
         }
