@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const STREAMS_BESIDE_ATTACHMENTS: u32 = 4;
 
 /// Everything about links that an operator can set. The defaults are for a few ten thousand links on a machine of
-/// ordinary size; the costs are measured in `docs/performance.md`.
+/// ordinary size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkConfig {
     /// Where UDP (QUIC, WebTransport) and TCP (HTTPS, `wss`) listen, on the same port number. Port 0 takes a free one.
@@ -20,7 +20,8 @@ pub struct LinkConfig {
     /// Native clients send no origin and are always allowed.
     pub origins: Vec<String>,
 
-    /// How many links at once, of all kinds. Each costs memory: see `docs/performance.md`.
+    /// How many links at once, of all kinds. An idle one with one stream costs, without its session: 9 kB on WebSocket,
+    /// 19 kB with TLS, 43 kB on raw QUIC, 77 kB on WebTransport.
     pub links_max: usize,
     /// How many links from one IPv4 address, or one IPv6 /64, at once. A household or an office behind one address
     /// shares it.
@@ -32,8 +33,8 @@ pub struct LinkConfig {
     pub retry_from_handshakes: usize,
     /// How long a handshake may take, from the first packet to the link.
     pub handshake_timeout: Duration,
-    /// Streams per link at once. QUIC makes room in its tables at once: 40 bytes each, even unused, in powers of two, so
-    /// that 104 and 8 for HTTP/3 just fit. On WebSocket a client that opens more is disconnected.
+    /// Streams per link at once. QUIC makes room in its tables at once: about 70 bytes each, even unused, in powers of
+    /// two, so that 104 and 8 for HTTP/3 just fit. On WebSocket a client that opens more is disconnected.
     pub streams_max: u32,
     /// A link that says nothing for so long has ended.
     pub idle_timeout: Duration,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use quinn::{ConnectionError, SendDatagramError, VarInt};
 use suda_schema::CloseCode;
+use suda_schema::limits::DATAGRAM_BYTES_MAX;
 
 use super::gate::LinkGuard;
 use super::metrics::StreamMetrics;
@@ -51,7 +52,15 @@ impl Link for QuicLink {
     }
 
     fn recv_datagram(&self) -> BoxFuture<'_, Result<Bytes, LinkEnd>> {
-        Box::pin(async { self.conn.read_datagram().await.map_err(|error| self.ended(error)) })
+        Box::pin(async {
+            loop {
+                let body = self.conn.read_datagram().await.map_err(|error| self.ended(error))?;
+                // Dropped, as the network might have done.
+                if body.len() <= DATAGRAM_BYTES_MAX {
+                    return Ok(body);
+                }
+            }
+        })
     }
 
     fn send_datagram(&self, body: Bytes) -> Result<(), DatagramError> {
@@ -59,7 +68,7 @@ impl Link for QuicLink {
     }
 
     fn datagram_bytes_max(&self) -> usize {
-        self.conn.max_datagram_size().unwrap_or(0)
+        self.conn.max_datagram_size().unwrap_or(0).min(DATAGRAM_BYTES_MAX)
     }
 
     fn close(&self, code: CloseCode, message: &str) {

@@ -64,6 +64,14 @@ impl Listeners {
     /// Opens the ports.
     pub fn bind(config: LinkConfig, certs: &CertStore) -> Result<Self, ListenError> {
         let (udp, buffers, tcp, addr) = bind_both(&config)?;
+        if !buffers.are_granted() {
+            tracing::warn!(
+                wanted_bytes = buffers.wanted_bytes,
+                recv_bytes = buffers.recv_bytes,
+                send_bytes = buffers.send_bytes,
+                "the kernel keeps the UDP buffers small; raise net.core.rmem_max and net.core.wmem_max"
+            );
+        }
         let endpoint = udp::endpoint(udp, &config, certs).map_err(|error| match error {
             EndpointError::Tls(error) => ListenError::Tls(error),
             error => ListenError::Quic(error.to_string()),
@@ -123,7 +131,8 @@ impl Serving {
         self.gate.drain();
     }
 
-    /// Accepts nothing more, ends HTTP connections after what they are doing, and closes links that are still open.
+    /// Accepts nothing more, ends HTTP connections after what they are doing, and closes what is still open on QUIC.
+    /// WebSocket links are closed by their sessions, or cut off with the process.
     pub async fn shutdown(mut self, within: Duration) {
         self.gate.drain();
         let _ = self.stop.send(true);

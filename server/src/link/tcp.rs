@@ -37,6 +37,8 @@ const HTTP2_RESETS_MAX: usize = 20;
 /// What an HTTP/2 client may send of one body, and of all, before it is read.
 const HTTP2_STREAM_WINDOW_BYTES: u32 = 128 << 10;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 256 << 10;
+/// What waits to be sent of one answer, before it is asked for more.
+const HTTP2_SEND_BYTES: usize = 64 << 10;
 /// How an HTTP/2 client begins: less is no beginning.
 const HTTP2_GREETING_BYTES: usize = 24;
 /// After an error that is about this machine, such as too many open files.
@@ -63,7 +65,7 @@ pub(super) struct Tcp {
 /// What one connection counts as, until it is closed or has become a link.
 struct ConnectionGuard {
     _total: Slot,
-    _address: CountGuard<Address>,
+    _address: Option<CountGuard<Address>>,
     open: Gauge,
 }
 
@@ -86,6 +88,7 @@ impl Tcp {
             .max_pending_accept_reset_streams(HTTP2_RESETS_MAX)
             .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
             .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(HTTP2_SEND_BYTES)
             .keep_alive_interval(config.stall_timeout)
             .keep_alive_timeout(config.stall_timeout);
         let by_address = Counted::new(config.connections_per_address_max);
@@ -119,7 +122,9 @@ impl Tcp {
 
     fn admit(&self, remote: SocketAddr) -> Option<ConnectionGuard> {
         let total = Slot::acquire(&self.connections, self.gate.config.tcp.connections_max)?;
-        let address = self.by_address.acquire(remote.ip().into())?;
+        // A proxy brings many clients.
+        let counted = !upgrade::is_trusted(remote.ip(), &self.gate.config.trusted_proxies);
+        let address = if counted { Some(self.by_address.acquire(remote.ip().into())?) } else { None };
         let open = self.gate.metrics.http_open().clone();
         open.inc();
         Some(ConnectionGuard { _total: total, _address: address, open })

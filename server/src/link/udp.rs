@@ -1,9 +1,9 @@
 //! The UDP endpoint: one socket for raw QUIC and WebTransport, told apart by ALPN.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
@@ -39,6 +39,11 @@ pub struct UdpBuffers {
 }
 
 impl UdpBuffers {
+    /// Asks the kernel what it would give.
+    pub fn probe(wanted_bytes: usize) -> io::Result<Self> {
+        bind((Ipv4Addr::LOCALHOST, 0).into(), wanted_bytes).map(|(_, buffers)| buffers)
+    }
+
     /// Whether the kernel gave what was asked for.
     #[must_use]
     pub fn are_granted(&self) -> bool {
@@ -142,7 +147,7 @@ pub(super) async fn accept(endpoint: quinn::Endpoint, gate: Arc<Gate>) {
             incoming.refuse();
             continue;
         };
-        let many = handshakes.load(std::sync::atomic::Ordering::Relaxed) > gate.config.retry_from_handshakes;
+        let many = handshakes.load(Ordering::Relaxed) > gate.config.retry_from_handshakes;
         if many && !incoming.remote_address_validated() && incoming.may_retry() {
             gate.metrics.retried();
             // It fails only for addresses that are validated.

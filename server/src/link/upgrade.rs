@@ -29,7 +29,7 @@ pub(super) fn respond(request: &mut Request<Incoming>, remote: SocketAddr, gate:
         Ok(checked) => checked,
         Err((counted, status, error)) => {
             gate.metrics.rejected(counted);
-            return refusal(status, &error);
+            return refusal(request.version(), status, &error);
         }
     };
     let admitted = gate.admit(remote);
@@ -122,12 +122,13 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
-fn refusal(status: StatusCode, error: &WireError) -> Response<Body> {
+fn refusal(version: Version, status: StatusCode, error: &WireError) -> Response<Body> {
     let body = serde_json::to_vec(error).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if status == StatusCode::UPGRADE_REQUIRED {
+    // HTTP/2 has no such header.
+    if status == StatusCode::UPGRADE_REQUIRED && version == Version::HTTP_11 {
         response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
     response
@@ -135,8 +136,7 @@ fn refusal(status: StatusCode, error: &WireError) -> Response<Body> {
 
 /// Who the client is: the peer, or behind trusted proxies the last address in `X-Forwarded-For` that none of them has.
 pub(super) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> SocketAddr {
-    let is_trusted = |ip: &IpAddr| trusted.iter().any(|trusted| trusted.to_canonical() == ip.to_canonical());
-    if !is_trusted(&peer.ip()) {
+    if !is_trusted(peer.ip(), trusted) {
         return peer;
     }
     let forwarded: Vec<&str> = tokens(headers, &FORWARDED_FOR).collect();
@@ -144,12 +144,17 @@ pub(super) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[I
     for hop in forwarded.iter().rev() {
         let Ok(ip) = hop.parse::<IpAddr>() else { break };
         client = ip.to_canonical();
-        if !is_trusted(&client) {
+        if !is_trusted(client, trusted) {
             break;
         }
     }
     // Its port is not told, and says nothing.
     if client == peer.ip() { peer } else { SocketAddr::new(client, 0) }
+}
+
+/// Whether an address is a proxy's that is believed.
+pub(super) fn is_trusted(ip: IpAddr, trusted: &[IpAddr]) -> bool {
+    trusted.iter().any(|trusted| trusted.to_canonical() == ip.to_canonical())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use suda_schema::limits::DATAGRAM_BYTES_MAX;
 use suda_schema::{CONNECT_PATH, CloseCode};
 use wtransport::endpoint::{IncomingSessionFuture, SessionRequest};
 use wtransport::error::ConnectionError;
@@ -106,9 +107,12 @@ impl Link for WebTransportLink {
 
     fn recv_datagram(&self) -> BoxFuture<'_, Result<Bytes, LinkEnd>> {
         Box::pin(async {
-            match self.conn.receive_datagram().await {
-                Ok(datagram) => Ok(datagram.payload()),
-                Err(error) => Err(self.ended(error)),
+            loop {
+                let body = self.conn.receive_datagram().await.map_err(|error| self.ended(error))?.payload();
+                // Dropped, as the network might have done.
+                if body.len() <= DATAGRAM_BYTES_MAX {
+                    return Ok(body);
+                }
             }
         })
     }
@@ -129,7 +133,7 @@ impl Link for WebTransportLink {
     fn datagram_bytes_max(&self) -> usize {
         // Not the library's own, which subtracts without looking whether there is as much.
         let quic = self.conn.quic_connection().max_datagram_size();
-        quic.unwrap_or(0).saturating_sub(DATAGRAM_HEADER_BYTES_MAX)
+        quic.unwrap_or(0).saturating_sub(DATAGRAM_HEADER_BYTES_MAX).min(DATAGRAM_BYTES_MAX)
     }
 
     fn close(&self, code: CloseCode, message: &str) {

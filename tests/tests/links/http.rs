@@ -114,12 +114,21 @@ async fn slow_clients_are_cut_off() {
 async fn an_address_has_so_many_http_connections_and_no_more() {
     let mut limits: LinkConfig = config();
     limits.tcp.connections_per_address_max = 2;
-    let node = Node::start(limits, |link| Box::pin(echo(link)));
+    let node = Node::start(limits.clone(), |link| Box::pin(echo(link)));
     let first = TcpStream::connect(node.http_addr).await.unwrap();
     let _second = TcpStream::connect(node.http_addr).await.unwrap();
     let answer = raw(&node, "").await;
     assert_eq!(answer, "", "hung up on");
     assert_eq!(node.metrics.rejections(Rejected::Connections), 1);
+    // A trusted proxy brings many clients.
+    let trusting = LinkConfig { trusted_proxies: vec!["127.0.0.1".parse().unwrap()], ..limits };
+    let behind_proxy = Node::start(trusting, |link| Box::pin(echo(link)));
+    let mut connections = Vec::new();
+    for _ in 0..5 {
+        connections.push(TcpStream::connect(behind_proxy.http_addr).await.unwrap());
+    }
+    let answer = raw(&behind_proxy, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.ends_with("hello"), "{answer}");
     // WebSocket links don't count as HTTP connections.
     drop(first);
     for _ in 0..5 {

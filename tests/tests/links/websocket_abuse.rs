@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use suda_schema::CloseCode;
 use suda_schema::control::ControlUp;
-use suda_server::link::Rejected;
-use suda_tests::client::{Ended, Kind};
+use suda_server::link::{LinkEnd, Rejected};
+use suda_tests::client::{Ended, Kind, WAIT};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::node::{Node, config, text};
@@ -138,15 +140,87 @@ async fn floods_of_pings_and_empty_messages_are_survived() {
 }
 
 #[tokio::test]
-async fn a_client_that_vanishes_is_let_go() {
+async fn a_polite_goodbye_is_answered_and_a_broken_socket_is_noticed() {
     let (node, mut links) = Node::with_links(config());
-    let client = node.connect(Kind::PlainJson).await;
-    let mut stream = client.open().await.unwrap();
-    stream.send(&text(1)).await.unwrap();
-    let link = links.recv().await.unwrap();
-    // A frame of the WebSocket itself that no client may send: unmasked, reserved bits.
-    drop(node);
-    client.websocket().unwrap().send_message(Message::Close(None)).await.unwrap();
-    let ended = link.closed().await;
-    assert!(matches!(ended, suda_server::link::LinkEnd::Peer { code: CloseCode::NORMAL, .. }), "{ended:?}");
+    for kind in [Kind::WebSocket, Kind::PlainJson] {
+        let client = node.connect(kind).await;
+        client.websocket().unwrap().send_message(Message::Close(None)).await.unwrap();
+        let ended = links.recv().await.unwrap().closed().await;
+        assert!(matches!(ended, LinkEnd::Peer { code: CloseCode::NORMAL, .. }), "{ended:?}");
+
+        drop(node.connect(kind).await);
+        let ended = links.recv().await.unwrap().closed().await;
+        assert!(matches!(ended, LinkEnd::Lost(_)), "{ended:?}");
+    }
+}
+
+/// A plain connection whose upgrade is done, to write frames by hand.
+async fn by_hand(node: &Node) -> TcpStream {
+    let mut tcp = TcpStream::connect(node.http_addr).await.unwrap();
+    let request = "GET /connect HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        sec-websocket-protocol: suda.1.bin\r\n\r\n";
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tcp.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+    tcp
+}
+
+#[tokio::test]
+async fn broken_framing_ends_the_link_with_a_reason() {
+    let node = Node::echo();
+    // Masked with zeros, which changes nothing.
+    let masked = |first: u8, payload: &[u8]| {
+        let mut frame = vec![first, 0x80 | u8::try_from(payload.len()).unwrap(), 0, 0, 0, 0];
+        frame.extend_from_slice(payload);
+        frame
+    };
+    let endless: Vec<u8> = std::iter::once(masked(0x02, &[0; 100]))
+        .chain(std::iter::repeat_with(|| masked(0x00, &[0; 100])).take(300))
+        .flatten()
+        .collect();
+    let cases: [(&str, Vec<u8>); 8] = [
+        ("not masked", vec![0x82, 2, 0, 1]),
+        ("reserved bits", masked(0xf2, &[0, 1])),
+        ("an unknown kind of frame", masked(0x83, &[])),
+        ("a ping in pieces", masked(0x09, b"x")),
+        ("a long ping", [&[0x89, 0xfe, 0, 200, 0, 0, 0, 0][..], &[7; 200]].concat()),
+        ("a continuation of nothing", masked(0x80, &[0, 1])),
+        ("a length of 2^63", vec![0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("a message in pieces without end", endless),
+    ];
+    for (what, bytes) in cases {
+        let mut tcp = by_hand(&node).await;
+        tcp.write_all(&bytes).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(WAIT, tcp.read_to_end(&mut answer)).await;
+        read.expect("the node hangs up").unwrap();
+        assert_eq!((answer[0], &answer[2..4]), (0x88, &4_200u16.to_be_bytes()[..]), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_in_pieces_is_a_message() {
+    let node = Node::echo();
+    let mut tcp = by_hand(&node).await;
+    let frame = suda_schema::codec::Codec::Binary.encode(&text(5));
+    let message = [&[0, 0][..], &frame[..]].concat();
+    for (at, byte) in message.iter().enumerate() {
+        let first = if at == 0 {
+            0x02
+        } else if at + 1 == message.len() {
+            0x80
+        } else {
+            0x00
+        };
+        // With a real mask, and a ping in between.
+        tcp.write_all(&[first, 0x81, 1, 2, 3, 4, byte ^ 1, 0x89, 0x80, 0, 0, 0, 0]).await.unwrap();
+    }
+    let mut answer = Vec::new();
+    while !answer.windows(frame.len()).any(|window| window == frame) {
+        answer.push(tokio::time::timeout(WAIT, tcp.read_u8()).await.expect("the echo").unwrap());
+    }
 }

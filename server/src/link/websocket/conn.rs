@@ -525,6 +525,10 @@ impl Write for End<'_, '_> {
 fn from_binary(bytes: &Bytes) -> Result<(u32, Arrived), Violation> {
     let (id, message) = mux::decode_message(bytes)?;
     let arrived = match message {
+        // A slice would keep the whole read buffer, which for a short one is out of proportion to what it counts.
+        mux::Message::Data(payload) if payload.len() < READ_BYTES => {
+            Arrived::Chunk(Chunk::Bytes(Bytes::copy_from_slice(payload)))
+        }
         mux::Message::Data(payload) => Arrived::Chunk(Chunk::Bytes(bytes.slice_ref(payload))),
         mux::Message::Fin => Arrived::Fin,
         mux::Message::Reset(code) => Arrived::Reset(code),
