@@ -94,7 +94,8 @@ impl Attachment {
                 return out;
             }
             if self.is_behind() {
-                self.read_page().await;
+                // Rare, and much larger than all the rest.
+                Box::pin(self.read_page()).await;
             } else {
                 poll_fn(|cx| self.poll_news(cx)).await;
             }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use suda_schema::codec::Codec;
 use suda_schema::{ChannelId, ErrorCode, UserId, WireError};
@@ -23,6 +23,8 @@ use crate::chat::append::Publish;
 const SHARDS: usize = 64;
 /// How often hubs that are no longer used are looked for.
 const SWEEP_MS: u64 = 5_000;
+/// How often all hubs are looked through when there are too many: it takes a moment.
+const LOOK_FOR_ROOM_MS: u64 = 100;
 /// After how long a client is asked to try again when too many channels are active.
 const HUBS_FULL_WAIT_MS: u64 = 2_000;
 /// How often it is looked whether the hubs have come to rest.
@@ -38,6 +40,8 @@ struct Inner {
     shared: Arc<Shared>,
     shards: Vec<Mutex<HashMap<ChannelId, Arc<Hub>>>>,
     count: AtomicUsize,
+    /// When all hubs were last looked through because there were too many.
+    looked_for_room: Mutex<Option<Instant>>,
 }
 
 impl Hubs {
@@ -61,7 +65,7 @@ impl Hubs {
             runtime: runtime.clone(),
         });
         let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
-        let inner = Arc::new(Inner { shared, shards, count: AtomicUsize::new(0) });
+        let inner = Arc::new(Inner { shared, shards, count: AtomicUsize::new(0), looked_for_room: Mutex::new(None) });
         runtime.spawn(sweep(Arc::downgrade(&inner)));
         Self { inner }
     }
@@ -115,7 +119,7 @@ impl Hubs {
             hub.touch();
             return Ok(Arc::clone(hub));
         }
-        if self.count() >= inner.shared.config.hubs_max && inner.drop_unused(0) == 0 {
+        if self.count() >= inner.shared.config.hubs_max && !inner.make_room() {
             inner.shared.metrics.hubs_full.inc();
             let error = WireError::new(ErrorCode::OVERLOADED, "too many channels are active on this node");
             return Err(error.retry_after(HUBS_FULL_WAIT_MS));
@@ -139,6 +143,16 @@ impl Hubs {
 }
 
 impl Inner {
+    /// Drops all hubs that nobody holds, but looks for them only so often.
+    fn make_room(&self) -> bool {
+        let mut looked = self.looked_for_room.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.is_some_and(|looked| looked.elapsed() < Duration::from_millis(LOOK_FOR_ROOM_MS)) {
+            return false;
+        }
+        *looked = Some(Instant::now());
+        self.drop_unused(0) > 0
+    }
+
     /// Drops hubs that nobody holds and that were not used for so long: how many.
     fn drop_unused(&self, unused_ms: u64) -> usize {
         let mut dropped = Vec::new();

@@ -62,8 +62,9 @@ struct State {
     member_at: Option<Seq>,
     /// The newest entry that took the membership away.
     removed_at: Option<Seq>,
-    /// The task that reads from the client, when it waits for room.
+    /// The task that reads from the client, and whether it waits for room.
     reader: Option<Waker>,
+    reader_wants_room: bool,
 }
 
 enum Answer {
@@ -119,7 +120,8 @@ impl Slot {
         if state.ended.is_some() || (state.answers.len() < in_flight_max && state.page.is_none()) {
             return Poll::Ready(());
         }
-        state.reader = Some(cx.waker().clone());
+        state.set_reader(cx);
+        state.reader_wants_room = true;
         Poll::Pending
     }
 
@@ -129,9 +131,7 @@ impl Slot {
         if let Some(ended) = &state.ended {
             return Poll::Ready(ended.clone());
         }
-        if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
-            state.reader = Some(cx.waker().clone());
-        }
+        state.set_reader(cx);
         Poll::Pending
     }
 
@@ -223,7 +223,8 @@ impl Slot {
         let frame = state.take_page().or_else(|| state.take_answers(codec));
         let more = state.page.is_some() || matches!(state.answers.front(), Some(Some(_))) || state.ended.is_some();
         self.pending.store(more, Ordering::SeqCst);
-        let reader = if frame.is_some() { state.reader.take() } else { None };
+        let wakes = frame.is_some() && std::mem::take(&mut state.reader_wants_room);
+        let reader = if wakes { state.reader.take() } else { None };
         drop(state);
         if let Some(reader) = reader {
             reader.wake();
@@ -245,6 +246,12 @@ impl Slot {
 impl State {
     fn ends_as_removed(&self) -> bool {
         self.member_at.is_some() && self.removed_at > self.member_at
+    }
+
+    fn set_reader(&mut self, cx: &Context<'_>) {
+        if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
+            self.reader = Some(cx.waker().clone());
+        }
     }
 
     fn take_page(&mut self) -> Option<Bytes> {

@@ -22,31 +22,50 @@ use super::session::{Session, closing, ended_by};
 use super::write::{AttachmentWriter, Stopped};
 use crate::channel::{Attachment, AttachmentHandle, Ended};
 use crate::chat::ChatError;
-use crate::link::{ReadError, StreamReader, StreamWriter};
+use crate::link::{RawFrame, ReadError, StreamReader, StreamWriter};
 use crate::rate::What;
 
 /// Serves a stream that the client has opened, until it ends.
 pub(super) async fn open(
     session: Arc<Session>,
-    mut reader: StreamReader,
+    reader: StreamReader,
     writer: StreamWriter,
     place: OwnedSemaphorePermit,
 ) {
-    let mut writer = writer;
-    let attach = match first_frame(&session, &mut reader).await {
-        Ok(attach) => attach,
-        Err(Some(ended)) => return refuse(&session, &mut writer, &ended).await,
-        Err(None) => return writer.reset(CloseCode::PROTOCOL_ERROR),
-    };
-    let begun = Box::pin(begin(&session, attach)).await;
+    // Beginning takes several times the memory that going on does, and is over soon.
+    let Some((attachment, typing, reader)) = Box::pin(start(&session, reader, writer)).await else { return };
     drop(place);
-    let Begun { attachment, summary, after, marks, number } = match begun {
+    let ended = read(&session, &attachment, reader, typing).await;
+    attachment.end(ended);
+}
+
+/// Makes a stream an attachment, whose writing half then goes on by itself, or says why not.
+async fn start(
+    session: &Arc<Session>,
+    mut reader: StreamReader,
+    mut writer: StreamWriter,
+) -> Option<(AttachmentHandle, bool, StreamReader)> {
+    let attach = match first_frame(session, &mut reader).await {
+        Ok(attach) => attach,
+        Err(Some(ended)) => {
+            refuse(session, &mut writer, &ended).await;
+            return None;
+        }
+        Err(None) => {
+            writer.reset(CloseCode::PROTOCOL_ERROR);
+            return None;
+        }
+    };
+    let Begun { attachment, summary, after, marks, number } = match begin(session, attach).await {
         Ok(begun) => begun,
-        Err(ended) => return refuse(&session, &mut writer, &ended).await,
+        Err(ended) => {
+            refuse(session, &mut writer, &ended).await;
+            return None;
+        }
     };
     session.node.metrics.attaches.inc();
     let handle = attachment.handle();
-    let typing = passes_typing(&session, &summary);
+    let typing = passes_typing(session, &summary);
     let first = [
         session.encode(&ChannelDown::Attached(Attached { channel: summary, after })),
         if marks.is_empty() {
@@ -55,9 +74,8 @@ pub(super) async fn open(
             session.encode(&ChannelDown::Marks(MemberMarks { members: marks }))
         },
     ];
-    tokio::spawn(write(Arc::clone(&session), attachment, writer, first, number));
-    let ended = read(&session, &handle, &mut reader, typing).await;
-    handle.end(ended);
+    tokio::spawn(write(Arc::clone(session), attachment, writer, first, number));
+    Some((handle, typing, reader))
 }
 
 /// What the stream is for. `Err(None)`: for something that only a newer version knows.
@@ -75,7 +93,7 @@ async fn first_frame(session: &Session, reader: &mut StreamReader) -> Result<Att
             Err(None)
         }
         Ok(Decoded::Unknown) => {
-            session.node.metrics.unknown_frames.inc();
+            session.skipped();
             Err(None)
         }
         Err(error) => Err(Some(malformed(&error))),
@@ -152,8 +170,8 @@ fn passes_typing(session: &Session, channel: &ChannelSummary) -> bool {
 async fn read(
     session: &Arc<Session>,
     attachment: &AttachmentHandle,
-    reader: &mut StreamReader,
-    typing_on: bool,
+    mut reader: StreamReader,
+    passes_typing: bool,
 ) -> Ended {
     loop {
         // What waits to be answered is bounded: beyond it, the client's next frame is not read.
@@ -171,30 +189,49 @@ async fn read(
             Err(ended) => return ended,
         };
         session.heard();
-        match frame.decode::<ChannelUp>() {
-            Ok(Decoded::Frame(ChannelUp::Send(send))) => match session.allow(What::Send) {
-                Ok(()) => attachment.send(session.device, send),
-                Err(error) => {
-                    session.node.metrics.rejected(error.code);
-                    attachment.refuse(send.client_msg_id, error);
-                }
-            },
-            Ok(Decoded::Frame(ChannelUp::Mark(marks))) => {
-                session.marks.note(session, attachment.channel(), marks, false);
+        match heed(session, attachment, &frame, passes_typing) {
+            Ok(None) => {}
+            Ok(Some(query)) => {
+                let page = Box::pin(history(session, attachment.channel(), query)).await;
+                attachment.put_page(session.encode(&page));
             }
-            Ok(Decoded::Frame(ChannelUp::Typing(SetTyping { on }))) => {
-                if typing_on {
-                    types(session, attachment, on);
-                }
-            }
-            Ok(Decoded::Frame(ChannelUp::History(query))) => {
-                let frame = Box::pin(history(session, attachment.channel(), query)).await;
-                attachment.put_page(session.encode(&frame));
-            }
-            Ok(Decoded::Unknown) => drop(session.node.metrics.unknown_frames.inc()),
-            Err(error) => return malformed(&error),
+            Err(ended) => return ended,
         }
+        drop(frame);
+        // A client that sends without a pause must not keep others from running.
+        tokio::task::consume_budget().await;
     }
+}
+
+/// Does what a frame says, if that can be done at once: a page of history is the caller's to get.
+fn heed(
+    session: &Arc<Session>,
+    attachment: &AttachmentHandle,
+    frame: &RawFrame,
+    passes_typing: bool,
+) -> Result<Option<HistoryQuery>, Ended> {
+    match frame.decode::<ChannelUp>() {
+        Ok(Decoded::Frame(ChannelUp::Send(send))) => match session.allow(What::Send) {
+            Ok(()) => attachment.send(session.device, send),
+            Err(error) => {
+                session.node.metrics.rejected(error.code);
+                attachment.refuse(send.client_msg_id, error);
+            }
+        },
+        Ok(Decoded::Frame(ChannelUp::Mark(marks))) => match session.allow(What::Query) {
+            Ok(()) => session.marks.note(session, attachment.channel(), marks, false),
+            Err(error) => session.fail_if_room(&error),
+        },
+        Ok(Decoded::Frame(ChannelUp::Typing(SetTyping { on }))) => {
+            if passes_typing {
+                types(session, attachment, on);
+            }
+        }
+        Ok(Decoded::Frame(ChannelUp::History(query))) => return Ok(Some(query)),
+        Ok(Decoded::Unknown) => session.skipped(),
+        Err(error) => return Err(malformed(&error)),
+    }
+    Ok(None)
 }
 
 async fn history(session: &Session, channel: ChannelId, query: HistoryQuery) -> ChannelDown {
@@ -238,7 +275,13 @@ fn types(session: &Session, attachment: &AttachmentHandle, on: bool) {
 }
 
 /// Writes to the client until the stream or the attachment ends.
-async fn write(session: Arc<Session>, attachment: Attachment, writer: StreamWriter, first: [Bytes; 2], number: u64) {
+pub(super) async fn write(
+    session: Arc<Session>,
+    attachment: Attachment,
+    writer: StreamWriter,
+    first: [Bytes; 2],
+    number: u64,
+) {
     let channel = attachment.channel();
     let mut writing = AttachmentWriter::new(Arc::clone(&session), attachment, writer);
     let stopped = writing.run(first).await;

@@ -45,10 +45,7 @@ impl Requests {
             ControlUp::Sync(Sync { request, .. }) | ControlUp::Presence(PresenceQuery { request, .. }) => *request,
             _ => 0,
         };
-        // Marks are merged before they cost anything.
-        if !matches!(frame, ControlUp::Mark(_))
-            && let Err(error) = session.allow(What::Query)
-        {
+        if let Err(error) = session.allow(What::Query) {
             return session.fail(request, &error);
         }
         match frame {

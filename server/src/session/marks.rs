@@ -126,7 +126,7 @@ async fn write(session: &Arc<Session>, due: HashMap<ChannelId, Waiting>) {
                     match result {
                         Ok(_) => drop(metrics.marks.inc()),
                         Err(error) if due.get(channel).is_some_and(|waiting| waiting.by_control) => {
-                            session.fail(0, &error.to_wire());
+                            session.fail_if_room(&error.to_wire());
                         }
                         Err(_) => {}
                     }
@@ -140,6 +140,6 @@ async fn write(session: &Arc<Session>, due: HashMap<ChannelId, Waiting>) {
     }
     metrics.marks_lost.inc_by(marks.len() as u64);
     if due.values().any(|waiting| waiting.by_control) {
-        session.fail(0, &WireError::new(ErrorCode::UNAVAILABLE, "marks could not be stored"));
+        session.fail_if_room(&WireError::new(ErrorCode::UNAVAILABLE, "marks could not be stored"));
     }
 }

@@ -39,6 +39,8 @@ mod registry;
 mod run;
 #[expect(clippy::module_inception, reason = "a session is what the module is named for")]
 mod session;
+#[cfg(test)]
+mod sizes;
 mod write;
 
 pub use bell::LocalBell;

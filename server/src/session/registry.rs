@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use suda_schema::{ChannelId, CloseCode, DeviceId, UserId};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::config::SessionConfig;
 use super::metrics::SessionMetrics;
@@ -13,7 +15,7 @@ use super::session::Session;
 use super::{handshake, run};
 use crate::channel::{Ended, Hubs};
 use crate::chat::{Chat, Topic};
-use crate::link::Link;
+use crate::link::{Link, LinkKind};
 use crate::rate::RateLimiter;
 
 /// How often it is looked whether all sessions are gone.
@@ -42,10 +44,20 @@ impl Sessions {
     /// Serves a device on a link until either ends it. The link is closed when this returns.
     pub async fn serve(&self, link: Arc<dyn Link>) {
         let kind = link.kind();
+        let span =
+            tracing::info_span!("link", kind = kind.name(), remote = %link.remote_addr(), user = Empty, device = Empty);
+        self.serve_within(link, kind).instrument(span).await;
+    }
+
+    async fn serve_within(&self, link: Arc<dyn Link>, kind: LinkKind) {
         let live = self.node.metrics.links.get_or_create(&kind.into()).clone();
         live.inc();
         let ended = match handshake::handshake(&self.node, &link).await {
             Ok((session, control)) => {
+                let span = Span::current();
+                span.record("user", session.user.0);
+                span.record("device", session.device.0);
+                tracing::debug!("the session stands");
                 self.node.metrics.handshakes.get_or_create(&kind.into()).inc();
                 run::run(session, control).await
             }

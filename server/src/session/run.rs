@@ -37,13 +37,16 @@ pub(super) async fn run(session: Arc<Session>, mut control: Control) -> Ended {
     let within = Duration::from_millis(session.node.config.closing_ms);
     // What is half written must be whole before the last frame; the rest of the outbox does not matter any more.
     session.outbox.clear();
-    let rest = tokio::time::timeout(within, poll_fn(|cx| writing.poll_current(cx, &mut control.writer))).await;
-    let frame = session.encode(&ControlDown::Closing(closing(&ended)));
-    let say = matches!(rest, Ok(Ok(()))).then_some((control.writer, frame));
-    close(&session.link, say, &ended, within).await;
-    let marks = session.marks.flush(session);
-    let _ = tokio::time::timeout(Duration::from_millis(LAST_MARKS_WITHIN_MS), marks).await;
-    ended
+    Box::pin(async move {
+        let rest = tokio::time::timeout(within, poll_fn(|cx| writing.poll_current(cx, &mut control.writer))).await;
+        let frame = session.encode(&ControlDown::Closing(closing(&ended)));
+        let say = matches!(rest, Ok(Ok(()))).then_some((control.writer, frame));
+        close(&session.link, say, &ended, within).await;
+        let marks = session.marks.flush(session);
+        let _ = tokio::time::timeout(Duration::from_millis(LAST_MARKS_WITHIN_MS), marks).await;
+        ended
+    })
+    .await
 }
 
 /// Has the session end with its task, also if that panics or is stopped.
@@ -66,7 +69,7 @@ impl Session {
     }
 }
 
-async fn serve(session: &Arc<Session>, control: &mut Control, writing: &mut Writing) -> Ended {
+pub(super) async fn serve(session: &Arc<Session>, control: &mut Control, writing: &mut Writing) -> Ended {
     let link = Arc::clone(&session.link);
     let places = Arc::new(Semaphore::new(session.node.config.opening_max.max(1)));
     let mut requests = Requests::default();
@@ -74,29 +77,41 @@ async fn serve(session: &Arc<Session>, control: &mut Control, writing: &mut Writ
     let mut closed = link.closed();
     let mut datagram = link.recv_datagram();
     let mut stream = Box::pin(next_stream(session, Arc::clone(&places)));
+    let mut listened = true;
     loop {
         let stuck_since = writing.stuck_since;
-        let room = requests.has_room(session.node.config.requests_max) && session.outbox.has_room();
+        let listens = requests.has_room(session.node.config.requests_max) && session.outbox.has_room();
+        if listens && !listened {
+            // What it said while nobody listened is read now.
+            session.heard();
+        }
+        listened = listens;
+        // Whose turn it is, is drawn by lot: whatever a client sends without a pause, nothing else starves.
         tokio::select! {
-            biased;
             ended = poll_fn(|cx| session.outbox.poll_ending(cx)) => return ended,
             end = &mut closed => return link_ended(&end),
+            due = poll_fn(|cx| times.poll(cx, session, stuck_since, listens)) => {
+                if let Some(ended) = due {
+                    return ended;
+                }
+            }
             wrote = poll_fn(|cx| writing.poll(cx, session, &mut control.writer)) => {
                 if let Err(ended) = wrote {
                     return ended;
                 }
             }
             () = poll_fn(|cx| requests.poll(cx, session)) => {}
-            frame = control.reader.frame(CONTROL_BYTES_MAX), if room => {
+            frame = control.reader.frame(CONTROL_BYTES_MAX), if listens => {
                 if let Err(ended) = heard(session, &mut requests, frame) {
                     return ended;
                 }
             }
             opened = &mut stream => {
-                match opened {
-                    Ok((place, reader, writer)) => drop(tokio::spawn(attach::open(Arc::clone(session), reader, writer, place))),
+                let (place, reader, writer) = match opened {
+                    Ok(opened) => opened,
                     Err(end) => return link_ended(&end),
-                }
+                };
+                tokio::spawn(attach::open(Arc::clone(session), reader, writer, place));
                 stream = Box::pin(next_stream(session, Arc::clone(&places)));
             }
             body = &mut datagram => {
@@ -106,12 +121,8 @@ async fn serve(session: &Arc<Session>, control: &mut Control, writing: &mut Writ
                 }
                 datagram = link.recv_datagram();
             }
-            due = poll_fn(|cx| times.poll(cx, session, stuck_since, room)) => {
-                if let Some(ended) = due {
-                    return ended;
-                }
-            }
         }
+        tokio::task::consume_budget().await;
     }
 }
 
@@ -140,7 +151,7 @@ fn heard(
     session.heard();
     match frame.decode::<ControlUp>() {
         Ok(Decoded::Frame(frame)) => requests.take(session, frame),
-        Ok(Decoded::Unknown) => drop(session.node.metrics.unknown_frames.inc()),
+        Ok(Decoded::Unknown) => session.skipped(),
         Err(error) => return Err(unreadable(&error)),
     }
     Ok(())
@@ -151,14 +162,14 @@ fn datagram_came(session: &Arc<Session>, body: &Bytes) {
     session.heard();
     match binary::decode_body::<DatagramUp>(body) {
         Ok(Decoded::Frame(DatagramUp::Typing(typing))) => attach::typing(session, typing.channel, typing.on),
-        Ok(Decoded::Unknown) => drop(session.node.metrics.unknown_frames.inc()),
+        Ok(Decoded::Unknown) => session.skipped(),
         Err(_) => session.node.metrics.rejected(suda_schema::ErrorCode::MALFORMED),
     }
 }
 
 /// The frame that is being written on the control stream.
 #[derive(Default)]
-struct Writing {
+pub(super) struct Writing {
     current: [Bytes; 1],
     /// How much of it was written when it was last looked, and since when it is no more.
     left: usize,

@@ -23,6 +23,7 @@ use super::presence::PresenceOfDevice;
 use crate::channel::{AttachmentHandle, Ended};
 use crate::chat::auth::Caller;
 use crate::link::Link;
+use crate::rate::What;
 
 /// How long a client has, after the time at which it was to move, before the node closes its link.
 const MOVE_GRACE_MS: u64 = 3_000;
@@ -157,6 +158,21 @@ impl Session {
     pub(super) fn fail(&self, request: u32, error: &WireError) {
         self.node.metrics.rejected(error.code);
         self.tell(&ControlDown::Failed(Failed { request, error: error.clone() }));
+    }
+
+    /// The same for a frame without a number, whose sender can do without the answer.
+    pub(super) fn fail_if_room(&self, error: &WireError) {
+        self.node.metrics.rejected(error.code);
+        let failed = Failed { request: 0, error: error.clone() };
+        self.outbox.push_if_room(self.encode(&ControlDown::Failed(failed)));
+    }
+
+    /// A frame of a newer version was skipped. They cost as much as others, and are counted like them.
+    pub(super) fn skipped(&self) {
+        self.node.metrics.unknown_frames.inc();
+        if let Err(error) = self.allow(What::Query) {
+            self.node.metrics.rejected(error.code);
+        }
     }
 
     /// Somebody types in a channel that this link has no attachment of.
