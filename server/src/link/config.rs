@@ -20,8 +20,8 @@ pub struct LinkConfig {
     /// Native clients send no origin and are always allowed.
     pub origins: Vec<String>,
 
-    /// How many links at once, of all kinds. An idle one with one stream costs, without its session: 9 kB on WebSocket,
-    /// 19 kB with TLS, 43 kB on raw QUIC, 77 kB on WebTransport.
+    /// How many links at once, of all kinds. An idle one with one stream costs, without its session: 9 KiB on WebSocket,
+    /// 19 KiB with TLS, 35 KiB on raw QUIC, 70 KiB on WebTransport.
     pub links_max: usize,
     /// How many links from one IPv4 address, or one IPv6 /64, at once. A household or an office behind one address
     /// shares it.
@@ -33,8 +33,9 @@ pub struct LinkConfig {
     pub retry_from_handshakes: usize,
     /// How long a handshake may take, from the first packet to the link.
     pub handshake_timeout: Duration,
-    /// Streams per link at once. QUIC makes room in its tables at once: about 70 bytes each, even unused, in powers of
-    /// two, so that 104 and 8 for HTTP/3 just fit. On WebSocket a client that opens more is disconnected.
+    /// Streams per link at once, [`STREAMS_BESIDE_ATTACHMENTS`] more than attachments. On QUIC one more waits, and a link
+    /// that has opened ten gets room for all, for about 70 bytes each. On WebSocket a client that opens more is
+    /// disconnected.
     pub streams_max: u32,
     /// A link that says nothing for so long has ended.
     pub idle_timeout: Duration,
@@ -61,7 +62,7 @@ impl Default for LinkConfig {
             handshakes_max: 1_000,
             retry_from_handshakes: 200,
             handshake_timeout: Duration::from_secs(10),
-            streams_max: 100 + STREAMS_BESIDE_ATTACHMENTS,
+            streams_max: 256 + STREAMS_BESIDE_ATTACHMENTS,
             idle_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(5),
             quic: QuicConfig::default(),
@@ -74,7 +75,7 @@ impl Default for LinkConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuicConfig {
     /// Unidirectional streams per connection. HTTP/3 needs three, browsers greet with one or two more; suda has none.
-    /// Costs as `streams_max`.
+    /// Costs about 70 bytes each.
     pub uni_streams_max: u32,
     /// How much a client may send on one stream before it is read. The most memory that an unread stream costs. With
     /// 100 ms of round trip, 256 KiB are 2.6 MB/s.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -16,14 +17,43 @@ use super::{DatagramError, Link, LinkEnd, LinkKind, StreamReader, StreamWriter};
 
 pub(super) struct QuicLink {
     conn: quinn::Connection,
+    room: Room,
     closed_with: OnceLock<CloseCode>,
     metrics: StreamMetrics,
     _guard: LinkGuard,
 }
 
+/// How many streams a client may have from the start. QUIC makes room for all that are allowed at once, about 70 bytes
+/// each, and most links never need more than a few; who opens half of these gets all.
+const STREAMS_AT_FIRST: u32 = 20;
+
+/// Gives a connection room for more streams when it begins to need it.
+pub(super) struct Room {
+    streams_max: u32,
+    given: AtomicBool,
+}
+
+impl Room {
+    pub(super) fn new(streams_max: u32) -> Self {
+        Self { streams_max, given: AtomicBool::new(streams_max <= STREAMS_AT_FIRST) }
+    }
+
+    /// How many streams there is room for at first.
+    pub(super) fn at_first(streams_max: u32) -> u32 {
+        streams_max.min(STREAMS_AT_FIRST)
+    }
+
+    /// The client has opened a stream; so many before.
+    pub(super) fn opened(&self, conn: &quinn::Connection, before: u64) {
+        if before >= u64::from(STREAMS_AT_FIRST / 2) && !self.given.swap(true, Ordering::Relaxed) {
+            conn.set_max_concurrent_bi_streams(self.streams_max.into());
+        }
+    }
+}
+
 impl QuicLink {
-    pub(super) fn new(conn: quinn::Connection, metrics: StreamMetrics, guard: LinkGuard) -> Self {
-        Self { conn, closed_with: OnceLock::new(), metrics, _guard: guard }
+    pub(super) fn new(conn: quinn::Connection, room: Room, metrics: StreamMetrics, guard: LinkGuard) -> Self {
+        Self { conn, room, closed_with: OnceLock::new(), metrics, _guard: guard }
     }
 
     fn ended(&self, error: ConnectionError) -> LinkEnd {
@@ -44,6 +74,7 @@ impl Link for QuicLink {
         Box::pin(async {
             let (send, recv) = self.conn.accept_bi().await.map_err(|error| self.ended(error))?;
             self.metrics.opened.inc();
+            self.room.opened(&self.conn, recv.id().index());
             Ok((
                 StreamReader::new(Source::Quic(recv), &self.metrics),
                 StreamWriter::new(Sink::Quic(send), &self.metrics),

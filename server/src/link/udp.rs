@@ -15,7 +15,7 @@ use suda_schema::{ALPN_QUIC, CloseCode};
 
 use super::gate::{Gate, Slot};
 use super::metrics::{Layer, Outcome, Rejected};
-use super::quic::{QuicLink, wire_code};
+use super::quic::{QuicLink, Room, wire_code};
 use super::{Link, LinkConfig, LinkKind, webtransport};
 use crate::tls::{CertStore, TlsError};
 
@@ -103,7 +103,7 @@ fn transport(config: &LinkConfig) -> TransportConfig {
     let quic = &config.quic;
     let mut transport = TransportConfig::default();
     transport
-        .max_concurrent_bidi_streams(config.streams_max.into())
+        .max_concurrent_bidi_streams(Room::at_first(config.streams_max).into())
         .max_concurrent_uni_streams(quic.uni_streams_max.into())
         .stream_receive_window(quic.stream_window_bytes.into())
         .receive_window(quic.receive_window_bytes.into())
@@ -191,7 +191,8 @@ async fn connect(incoming: quinn::Incoming, gate: &Arc<Gate>) -> Result<Option<A
             Ok(match gate.admit(conn.remote_address()) {
                 Ok(guard) => {
                     let guard = guard.opened(&gate.metrics, LinkKind::Quic);
-                    Some(Arc::new(QuicLink::new(conn, gate.metrics.of_streams(LinkKind::Quic), guard)))
+                    let room = Room::new(gate.config.streams_max);
+                    Some(Arc::new(QuicLink::new(conn, room, gate.metrics.of_streams(LinkKind::Quic), guard)))
                 }
                 Err(refusal) => {
                     conn.close(wire_code(refusal.close_code()), refusal.text().as_bytes());

@@ -20,6 +20,7 @@ use wtransport::error::ConnectionError;
 
 use super::gate::{Gate, LinkGuard};
 use super::metrics::{Rejected, StreamMetrics};
+use super::quic::Room;
 use super::stream::{Sink, Source};
 use super::{DatagramError, Link, LinkEnd, LinkKind, StreamReader, StreamWriter, origin, quic};
 
@@ -28,6 +29,7 @@ const DATAGRAM_HEADER_BYTES_MAX: usize = 8;
 
 pub(super) struct WebTransportLink {
     conn: wtransport::Connection,
+    room: Room,
     closed_with: OnceLock<CloseCode>,
     metrics: StreamMetrics,
     _guard: LinkGuard,
@@ -62,7 +64,8 @@ async fn open(request: SessionRequest, guard: LinkGuard, gate: &Gate) -> Result<
     let conn = request.accept().await?;
     let guard = guard.opened(&gate.metrics, LinkKind::WebTransport);
     let metrics = gate.metrics.of_streams(LinkKind::WebTransport);
-    Ok(Arc::new(WebTransportLink { conn, closed_with: OnceLock::new(), metrics, _guard: guard }))
+    let room = Room::new(gate.config.streams_max);
+    Ok(Arc::new(WebTransportLink { conn, room, closed_with: OnceLock::new(), metrics, _guard: guard }))
 }
 
 fn is_connect_path(path: &str) -> bool {
@@ -98,6 +101,7 @@ impl Link for WebTransportLink {
         Box::pin(async {
             let (send, recv) = self.conn.accept_bi().await.map_err(|error| self.ended(error))?;
             self.metrics.opened.inc();
+            self.room.opened(self.conn.quic_connection(), recv.quic_stream().id().index());
             Ok((
                 StreamReader::new(Source::WebTransport(recv), &self.metrics),
                 StreamWriter::new(Sink::WebTransport(send), &self.metrics),

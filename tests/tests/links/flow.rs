@@ -244,6 +244,23 @@ async fn a_client_that_never_reads_its_goodbye_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_link_has_room_for_as_many_streams_as_it_may() {
+    let streams_max = LinkConfig::default().streams_max;
+    let node = Node::start(LinkConfig { streams_max, ..config() }, |link| Box::pin(crate::node::echo(link)));
+    for kind in ALL {
+        let client = node.connect(kind).await;
+        let mut streams = Vec::new();
+        // WebTransport needs one for itself.
+        for _ in 1..streams_max {
+            streams.push(opened(&client).await);
+        }
+        for stream in &mut streams {
+            assert_eq!(stream.recv::<ControlUp>().await.unwrap(), text(10), "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn quic_streams_beyond_the_limit_wait_and_websocket_ones_end_the_link() {
     let config = LinkConfig { streams_max: 8, ..config() };
     let node = Node::start(config, |link| Box::pin(crate::node::echo(link)));
