@@ -37,6 +37,7 @@ pub mod log;
 pub mod marks;
 pub mod members;
 pub mod operator;
+pub mod operator_channels;
 pub mod outbox;
 pub mod presence;
 pub mod profile;

@@ -333,6 +333,12 @@ pub fn channel(channel: ChannelId) -> Vec<u8> {
     table("channel").uint(channel.0).done()
 }
 
+/// All channels.
+#[must_use]
+pub fn channels() -> Range {
+    Range::children(table("channel").done())
+}
+
 /// The direct channel of two users, whichever comes first.
 #[must_use]
 pub fn direct(one: UserId, other: UserId) -> Vec<u8> {
