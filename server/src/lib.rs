@@ -20,6 +20,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod link;
+pub mod node;
 pub mod rate;
 pub mod session;
 pub mod store;

@@ -1,16 +1,16 @@
 //! Who calls, and whether they call too often.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
 use suda_schema::limits::TOKEN_BYTES_MAX;
 use suda_schema::{ErrorCode, WireError};
 
+use super::Api;
 use super::error::{ApiError, ApiResult};
-use super::{Api, client};
 use crate::chat::auth::session::{self, DeviceHint};
 use crate::rate::{Rate, What, Who};
 
@@ -77,8 +77,8 @@ impl Stranger {
 impl FromRequestParts<Api> for Stranger {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> ApiResult<Self> {
-        let address = client::address(&parts.extensions, &parts.headers, &api.config().trusted_proxies);
+    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> ApiResult<Self> {
+        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(client)| client.ip());
         // A listener that names no peer is one of a test's, or a bug: all of its callers count as one.
         Ok(Self { address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) })
     }

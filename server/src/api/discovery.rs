@@ -1,15 +1,16 @@
 //! Where clients connect, and how.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
+use axum::{Extension, Json};
 use serde::Serialize;
 use suda_schema::{ALPN_QUIC, CONNECT_PATH, PROTOCOL_VERSION, SUBPROTOCOL_BINARY, SUBPROTOCOL_JSON, WireError};
 use utoipa::ToSchema;
 
+use super::Api;
 use super::routes::Routes;
-use super::{Api, Listener};
+use crate::link::PlainHttp;
 
 pub(super) fn routes() -> Routes<Api> {
     Routes::new().get("/v1/discovery", discovery)
@@ -82,7 +83,12 @@ pub enum SignUp {
     (status = 200, body = Discovery),
     (status = "default", body = WireError),
 ))]
-async fn discovery(State(api): State<Api>, uri: Uri, headers: HeaderMap) -> Json<Discovery> {
+async fn discovery(
+    State(api): State<Api>,
+    plain: Option<Extension<PlainHttp>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Json<Discovery> {
     let facts = api.facts();
     let asked = asked_authority(&uri, &headers);
     let host = facts.public_host.as_deref().or(asked.as_ref().map(Authority::host)).unwrap_or("localhost");
@@ -106,7 +112,7 @@ async fn discovery(State(api): State<Api>, uri: Uri, headers: HeaderMap) -> Json
         },
     ];
     // Only for those who have come this way themselves: behind a proxy it is not there for the client.
-    if api.listener() == Listener::Plain
+    if plain.is_some()
         && facts.public_host.is_none()
         && let Some(authority) = &asked
     {

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use suda_schema::{ErrorCode, WireError};
 use utoipa::ToSchema;
 
+use super::Api;
 use super::error::{ApiError, ApiResult};
 use super::fallback;
 use super::routes::Routes;
-use super::{Api, Listener};
 use crate::chat::ChatError;
+use crate::link::PlainHttp;
 use crate::store::{StoreError, keys};
 
 /// How long the store may take to answer before the node counts as not ready.
@@ -78,8 +79,8 @@ async fn store_answers(api: &Api) -> Result<(), StoreError> {
     (status = 200, body = String, content_type = "application/openmetrics-text"),
     (status = 404, body = WireError, description = "not on this port"),
 ))]
-async fn metrics(State(api): State<Api>, uri: Uri) -> Response {
-    if api.listener() == Listener::Public && !api.config().metrics_public {
+async fn metrics(State(api): State<Api>, plain: Option<Extension<PlainHttp>>, uri: Uri) -> Response {
+    if plain.is_none() && !api.config().metrics_public {
         return fallback::not_found(uri).await.into_response();
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

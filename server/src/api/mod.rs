@@ -13,9 +13,9 @@
 //! | `web` | the web app at `/` |
 
 mod accounts;
+mod admin;
 mod around;
 mod caller;
-mod client;
 mod devices;
 mod discovery;
 mod error;
@@ -33,7 +33,6 @@ mod tests;
 mod users;
 mod web;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,9 +46,11 @@ pub use caller::ApiRates;
 pub use discovery::SignUp;
 pub use metrics::ApiMetrics;
 
+use crate::channel::Hubs;
 use crate::chat::Chat;
 use crate::clock::Clock;
 use crate::rate::RateLimiter;
+use crate::session::Sessions;
 use crate::telemetry::Metrics;
 use crate::tls::CertStore;
 use routes::Routes;
@@ -65,10 +66,12 @@ pub struct ApiConfig {
     pub cors_origins: Vec<String>,
     /// Whether metrics are shown on the public port too.
     pub metrics_public: bool,
-    /// Proxies that are believed about whom they speak for.
-    pub trusted_proxies: Vec<IpAddr>,
     /// How often may be called.
     pub rates: ApiRates,
+    /// The longest wait of a long poll.
+    pub sync_wait_ms_max: u64,
+    /// How many long polls may wait at once.
+    pub sync_waiters_max: usize,
     /// The folder with the web app.
     pub web: Option<PathBuf>,
 }
@@ -92,47 +95,47 @@ pub struct NodeFacts {
     pub sign_up: SignUp,
 }
 
-/// Which listener a request came in by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listener {
-    /// HTTPS and HTTP/3.
-    Public,
-    /// Plain HTTP, for this machine and a proxy in front.
-    Plain,
-}
-
 /// The API of one node. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
     inner: Arc<Inner>,
-    listener: Listener,
+}
+
+/// What the API stands on.
+pub struct ApiParts {
+    /// Everything it does.
+    pub chat: Chat,
+    /// Where sends go.
+    pub hubs: Hubs,
+    /// Who is connected.
+    pub sessions: Sessions,
+    /// How often may be called.
+    pub limiter: Arc<RateLimiter>,
+    /// How it behaves.
+    pub config: ApiConfig,
+    /// What it says of its node.
+    pub facts: NodeFacts,
+    /// What it shows of the node, and where its own counters go.
+    pub metrics: Metrics,
+    /// The token of `/admin`.
+    pub admin_token: String,
 }
 
 struct Inner {
-    chat: Chat,
-    limiter: Arc<RateLimiter>,
-    config: ApiConfig,
-    facts: NodeFacts,
+    parts: ApiParts,
     metrics: ApiMetrics,
-    all_metrics: Metrics,
+    started_at_ms: u64,
     draining: AtomicBool,
 }
 
 impl Api {
     /// The API over these parts.
     #[must_use]
-    pub fn new(
-        chat: Chat,
-        limiter: Arc<RateLimiter>,
-        config: ApiConfig,
-        facts: NodeFacts,
-        all_metrics: Metrics,
-    ) -> Self {
+    pub fn new(parts: ApiParts) -> Self {
         let metrics = ApiMetrics::new();
-        all_metrics.register(|registry| metrics.register(registry));
-        let draining = AtomicBool::new(false);
-        let inner = Inner { chat, limiter, config, facts, metrics, all_metrics, draining };
-        Self { inner: Arc::new(inner), listener: Listener::Public }
+        parts.metrics.register(|registry| metrics.register(registry));
+        let started_at_ms = parts.chat.clock().now_ms();
+        Self { inner: Arc::new(Inner { parts, metrics, started_at_ms, draining: AtomicBool::new(false) }) }
     }
 
     /// From now on `/readyz` fails.
@@ -140,11 +143,13 @@ impl Api {
         self.inner.draining.store(true, Ordering::Relaxed);
     }
 
-    /// The router for a listener.
-    pub fn router(&self, listener: Listener) -> Router {
-        let api = Self { listener, ..self.clone() };
-        let (router, _) = routes().finish();
-        router
+    /// The router, for all listeners.
+    pub fn router(&self) -> Router {
+        let api = self.clone();
+        let (public, _) = routes().finish();
+        let (admin, _) = admin::routes().finish();
+        public
+            .merge(admin.layer(middleware::from_fn_with_state(api.clone(), admin::guard)))
             .fallback(web::serve)
             .method_not_allowed_fallback(fallback::method_not_allowed)
             .layer(DefaultBodyLimit::max(api.config().body_bytes_max))
@@ -169,19 +174,19 @@ impl Api {
     }
 
     fn chat(&self) -> &Chat {
-        &self.inner.chat
+        &self.inner.parts.chat
     }
 
     fn limiter(&self) -> &RateLimiter {
-        &self.inner.limiter
+        &self.inner.parts.limiter
     }
 
     fn config(&self) -> &ApiConfig {
-        &self.inner.config
+        &self.inner.parts.config
     }
 
     fn facts(&self) -> &NodeFacts {
-        &self.inner.facts
+        &self.inner.parts.facts
     }
 
     fn metrics(&self) -> &ApiMetrics {
@@ -189,15 +194,11 @@ impl Api {
     }
 
     fn all_metrics(&self) -> &Metrics {
-        &self.inner.all_metrics
+        &self.inner.parts.metrics
     }
 
     fn clock(&self) -> &Clock {
-        self.inner.chat.clock()
-    }
-
-    fn listener(&self) -> Listener {
-        self.listener
+        self.inner.parts.chat.clock()
     }
 
     fn is_draining(&self) -> bool {

@@ -3,6 +3,7 @@
 mod config;
 mod doctor;
 mod output;
+mod serve;
 mod settings_args;
 
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a node.
+    Serve(serve::ServeArgs),
     /// Print the settings in force and where each came from.
     Config(config::ConfigArgs),
     /// Check ports, certificate, store, clock and limits, and say what to do.
@@ -34,6 +37,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
+        Command::Serve(args) => serve::run(args),
         Command::Config(args) => config::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Version => output::line(&format!("suda {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::declare::settings;
 use super::value::{Secret, choice};
+use crate::rate::Rate;
 use crate::telemetry::LogFormat;
 
 choice! {
@@ -22,7 +23,7 @@ choice! {
 
 choice! {
     /// Who may make an account.
-    Signup {
+    SignUp {
         /// Everybody.
         Open "open",
         /// Nobody over HTTP; `suda admin users create` does.
@@ -57,17 +58,21 @@ impl From<Format> for LogFormat {
 settings! {
     /// The node as a whole.
     node Node {
-        /// The data folder: the embedded store, the development certificate, the signing key, the admin token. Made if it is not there, readable by its owner only.
-        data: PathBuf = PathBuf::from("data"), cost "The store: see docs/operations.md, Disk.";
-        /// The host name or address under which clients reach the node; discovery gives it to them. Empty: the name under which the client asked.
-        public_host: Option<String> = None;
+        /// The data folder: the embedded store, the development certificate, the admin token. Made if it is not there, for its owner only.
+        data: PathBuf = PathBuf::from("data"), cost "The embedded store: see Disk below.";
+        /// The number of this node, by which its ids differ from others'. Nodes that share a store must each have their own.
+        number: u16 = 1, in 0 ..= 1_023;
         /// The region that discovery and metrics name.
         region: String = "local".to_owned();
+        /// The host name or address under which clients reach the node; discovery gives it to them. Empty: the name under which the client asked.
+        public_host: Option<String> = None;
+        /// The port that discovery gives to clients, where it is not `listen.port`. Empty: `listen.port`.
+        public_port: Option<u16> = None;
         /// A folder with a web app, served at `/`. Empty: a plain page that says what this is.
         web: Option<PathBuf> = None;
-        /// How long a stopping node goes on serving after `/readyz` has begun to fail, so that balancers notice.
+        /// How long a stopping node goes on serving: `/readyz` fails, no new links are taken, and clients are asked to move at times spread over it.
         drain_ms: u64 = 0, in 0 ..= 600_000, unit "ms", cost "A longer stop.";
-        /// How long a stop may take after that, before links are cut. Nothing acknowledged is lost either way.
+        /// How long a stop may take after that, before connections are cut. Nothing acknowledged is lost either way.
         stop_within_ms: u64 = 10_000, in 100 ..= 600_000, unit "ms", cost "A longer stop.";
     }
 
@@ -85,52 +90,280 @@ settings! {
         h3_port: Option<u16> = None, cost "One UDP socket.";
         /// Proxies whose `X-Forwarded-For` is believed. Without it all clients behind a proxy count as one address for the limits.
         trusted_proxies: Vec<IpAddr> = Vec::new();
+        /// Origins whose pages may open links and call the API, beside this node's own and, for links, localhost; `*` allows all. Native clients send none and always may.
+        origins: Vec<String> = Vec::new();
     }
 
     /// The certificate. Without files the node makes itself one for development, in the data folder.
     tls Tls {
-        /// PEM file with the certificate chain.
+        /// PEM file with the certificate and its chain.
         certificate_file: Option<PathBuf> = None;
         /// PEM file with its private key.
         key_file: Option<PathBuf> = None;
-        /// How often to look whether the files have changed. New links get the new certificate, old ones stay.
-        reload_check_ms: u64 = 10_000, in 100 ..= 86_400_000, unit "ms", cost "Two file lookups each time.";
+        /// More host names and addresses for the certificate that the node makes itself, beside localhost.
+        names: Vec<String> = Vec::new();
+        /// How often to look whether the files have changed, or the node's own certificate is due. Links that stand keep theirs.
+        check_ms: u64 = 5_000, in 100 ..= 86_400_000, unit "ms", cost "Two file lookups each time.";
     }
 
     /// The store.
     store Store {
         /// Which engine.
         engine: EngineKind = EngineKind::Embedded;
-        /// The embedded engine's cache of blocks.
+        /// Embedded: the cache of blocks read from the disk.
         cache_bytes: u64 = 64 << 20, in 1_048_576 ..= 1_099_511_627_776, unit "bytes", cost "So much memory.";
-        /// FoundationDB's cluster file. Empty: the system's default.
+        /// Embedded: what is gathered in memory before it is written out to a table. A folder stays with what it was made with.
+        memtable_bytes: u64 = 32 << 20, in 1_048_576 ..= 1_073_741_824, unit "bytes", cost "Several times so much memory.";
+        /// Embedded: writes are refused while the disk has less room than this.
+        reserve_bytes: u64 = 512 << 20, in 16_777_216 ..= 1_099_511_627_776, unit "bytes", cost "So much disk that stays free.";
+        /// FoundationDB: the cluster file. Empty: where FoundationDB's own tools look.
         fdb_cluster_file: Option<PathBuf> = None;
-        /// What all keys in FoundationDB begin with, so that one cluster can serve several.
+        /// FoundationDB: what all keys begin with, so that one cluster can serve several systems.
         fdb_prefix: String = "suda".to_owned();
+        /// FoundationDB: an operation that takes longer fails.
+        fdb_timeout_ms: u32 = 5_000, in 100 ..= 60_000, unit "ms";
     }
 
-    /// Accounts and who may log in.
+    /// Accounts, and how long a login lasts.
     accounts Accounts {
-        /// Who may make an account.
-        signup: Signup = Signup::Open;
-        /// A key shared with an identity provider of your own, whose HS256 tokens are taken instead of suda's. Empty: suda's own accounts.
-        jwt_shared_key: Option<Secret> = None;
+        /// Whether suda has accounts of its own, with handle and password.
+        own: bool = true;
+        /// Who may make one.
+        sign_up: SignUp = SignUp::Open;
+        /// How long an access token lasts. A revoked device's links end at once, whatever this is.
+        access_token_ms: u64 = 900_000, in 10_000 ..= 86_400_000, unit "ms", cost "Shorter: more refreshes.";
+        /// How long a refresh token lasts; a device that stays away longer has to log in again.
+        refresh_token_ms: u64 = 7_776_000_000, in 60_000 ..= 63_072_000_000, unit "ms";
+        /// How long the refresh token before the newest still gets the newest, for clients that lost the answer.
+        refresh_grace_ms: u64 = 30_000, in 0 ..= 600_000, unit "ms";
+        /// Memory of one password hash (argon2id).
+        hash_memory_kib: u32 = 19_456, in 8 ..= 4_194_304, unit "KiB", cost "So much memory for each of `hashes_at_once`.";
+        /// Passes over that memory.
+        hash_passes: u32 = 2, in 1 ..= 100, cost "Processor time of each login.";
+        /// How many passwords are hashed at once. Empty: half as many as there are processors.
+        hashes_at_once: Option<usize> = None, in 1 ..= 1_024, cost "So many processors while people log in.";
+        /// How many logins may wait for that; the next is refused.
+        hashes_waiting_max: usize = 64, in 1 ..= 100_000, unit "logins";
+        /// How long a login waits before it is refused.
+        hash_wait_ms: u64 = 5_000, in 100 ..= 60_000, unit "ms";
     }
 
-    /// The HTTP API.
+    /// An identity provider of your own, whose tokens (JWT) are taken as logins. Users are made at first sight.
+    identity Identity {
+        /// What `iss` must be. Empty: there is no provider.
+        issuer: Option<String> = None;
+        /// One of these must be in `aud`. Empty: anything goes, which is only right where the provider serves nobody else.
+        audiences: Vec<String> = Vec::new();
+        /// The address of its public keys, for RS256, ES256 and EdDSA.
+        jwks_url: Option<String> = None;
+        /// How old the keys may become before they are fetched again.
+        jwks_refresh_ms: u64 = 600_000, in 1_000 ..= 86_400_000, unit "ms";
+        /// A key that both sides know, of at least 32 bytes, for HS256, instead of public keys.
+        shared_key: Option<Secret> = None;
+        /// A file with that key.
+        shared_key_file: Option<PathBuf> = None;
+        /// The claim that names the device.
+        device_claim: String = "sid".to_owned();
+        /// The claim with the handle that a new user gets if it is free.
+        handle_claim: String = "preferred_username".to_owned();
+        /// The claim with the name that is shown of a new user.
+        name_claim: String = "name".to_owned();
+        /// How far the provider's clock may be off.
+        leeway_ms: u64 = 30_000, in 0 ..= 600_000, unit "ms";
+    }
+
+    /// How much there may be of everything that people make.
+    limits Limits {
+        /// Members of a group.
+        group_members_max: u32 = 100, in 2 ..= 10_000, unit "users", cost "Each message is told to each member.";
+        /// Members of a broadcast channel.
+        broadcast_members_max: u32 = 100_000, in 2 ..= 10_000_000, unit "users";
+        /// Channels that one user is in.
+        channels_per_user_max: u32 = 5_000, in 1 ..= 100_000, unit "channels", cost "Each is listened to while a device of the user's is connected, about 100 bytes.";
+        /// Up to so many members, all see how far the others have read.
+        marks_members_max: u32 = 200, in 0 ..= 10_000, unit "users", cost "Each read mark is told to each member.";
+        /// Devices of one user. At the limit a new login removes the one that was seen least recently.
+        devices_per_user_max: usize = 32, in 1 ..= 1_000, unit "devices";
+        /// Push tokens of one device.
+        push_tokens_per_device_max: usize = 4, in 1 ..= 100, unit "tokens";
+        /// Friends of one user.
+        friends_max: u32 = 5_000, in 0 ..= 100_000, unit "users";
+        /// Friend requests that wait for an answer, of one user, each way.
+        friend_requests_max: u32 = 500, in 0 ..= 100_000, unit "requests";
+        /// Users that one user has blocked.
+        blocks_max: u32 = 5_000, in 0 ..= 100_000, unit "users";
+        /// Users whose presence one user is told of without asking.
+        presence_watched_max: usize = 2_000, in 0 ..= 100_000, unit "users", cost "About 100 bytes each while connected.";
+    }
+
+    /// Links: the connections of devices, whatever their transport.
+    link Link {
+        /// Links at once, of all kinds.
+        links_max: usize = 100_000, in 1 ..= 10_000_000, unit "links", cost "See docs/performance.md for the memory of each kind.";
+        /// Links of one IPv4 address or IPv6 /64 at once. A household or an office shares it.
+        links_per_address_max: usize = 1_000, in 1 ..= 10_000_000, unit "links";
+        /// Handshakes at once (QUIC and TLS each); more are refused.
+        handshakes_max: usize = 1_000, in 1 ..= 100_000, unit "handshakes", cost "About 30 kB and a signature each.";
+        /// From so many QUIC handshakes at once, clients must prove their address first.
+        retry_from_handshakes: usize = 200, in 0 ..= 100_000, unit "handshakes", cost "One round trip more for each client then.";
+        /// How long a handshake may take.
+        handshake_ms: u64 = 10_000, in 500 ..= 120_000, unit "ms";
+        /// After so much silence the node asks whether the client is still there.
+        keep_alive_ms: u64 = 5_000, in 500 ..= 600_000, unit "ms", cost "Two packets of each idle link each time.";
+        /// QUIC: what a client may send on one stream before it is read.
+        stream_window_bytes: u32 = 256 << 10, in 16_384 ..= 67_108_864, unit "bytes", cost "So much memory for a stream that is not read.";
+        /// QUIC: the same for all streams of a connection.
+        receive_window_bytes: u32 = 512 << 10, in 16_384 ..= 268_435_456, unit "bytes", cost "So much memory for each link that is not read.";
+        /// QUIC: what may be on its way to a client without being acknowledged.
+        send_window_bytes: u32 = 512 << 10, in 16_384 ..= 268_435_456, unit "bytes", cost "So much memory for each slow link.";
+        /// QUIC: streams of one direction per connection. HTTP/3 needs three and browsers greet with one or two more.
+        uni_streams_max: u32 = 8, in 3 ..= 1_024, unit "streams", cost "40 bytes each for every link.";
+        /// QUIC: datagrams that wait, each way; older ones are dropped.
+        datagram_buffer_bytes: usize = 16 << 10, in 1_024 ..= 1_048_576, unit "bytes", cost "So much memory for each link.";
+        /// QUIC: what the round trip is taken for before it is measured.
+        initial_rtt_ms: u64 = 150, in 1 ..= 5_000, unit "ms";
+        /// QUIC: find out whether packets may be larger than 1,200 bytes.
+        mtu_discovery: bool = true, cost "A few probes at the start and every ten minutes.";
+        /// QUIC: native clients acknowledge only so often.
+        ack_every_packets: u32 = 10, in 1 ..= 100, unit "packets";
+        /// UDP: the socket's buffers, for all links together. The kernel may grant less.
+        udp_buffer_bytes: usize = 4 << 20, in 65_536 ..= 1_073_741_824, unit "bytes", cost "So much memory, once each way.";
+        /// WebSocket: what waits to be sent on one stream before its sender waits.
+        ws_stream_out_bytes: usize = 64 << 10, in 40_960 ..= 16_777_216, unit "bytes", cost "So much memory for each stream of a slow link.";
+        /// WebSocket: the same for all streams of a link.
+        ws_out_bytes: usize = 256 << 10, in 16_384 ..= 67_108_864, unit "bytes", cost "So much memory for each slow link.";
+        /// WebSocket: what waits to be read before nothing more is taken from the network.
+        ws_in_bytes: usize = 256 << 10, in 16_384 ..= 67_108_864, unit "bytes", cost "So much memory for each link that is not read.";
+        /// WebSocket: what the kernel may hold unsent.
+        ws_unsent_bytes: u32 = 64 << 10, in 4_096 ..= 16_777_216, unit "bytes", cost "Delays what comes after it.";
+        /// WebSocket: how long a closing link waits for the client's goodbye.
+        ws_close_ms: u64 = 2_000, in 10 ..= 60_000, unit "ms";
+    }
+
+    /// Sessions: what a device on a link may do.
+    session Session {
+        /// How long a link may take to send its `hello`, and a stream its first frame.
+        hello_ms: u64 = 10_000, in 100 ..= 120_000, unit "ms";
+        /// How often a client is asked to send `ping`.
+        heartbeat_ms: u32 = 5_000, in 500 ..= 300_000, unit "ms", cost "One frame each way of each link.";
+        /// A link that says nothing for so long is taken for dead.
+        dead_after_ms: u32 = 30_000, in 1_000 ..= 900_000, unit "ms";
+        /// How long a user may be without a link before that is announced.
+        presence_grace_ms: u64 = 30_000, in 0 ..= 900_000, unit "ms";
+        /// How long before its token runs out a client is told.
+        token_warning_ms: u64 = 60_000, in 0 ..= 3_600_000, unit "ms";
+        /// Links of one user at once on this node.
+        links_per_user_max: usize = 32, in 1 ..= 10_000, unit "links";
+        /// Attachments of one link at once.
+        attachments_max: usize = 100, in 1 ..= 10_000, unit "attachments", cost "About 2 KiB each, and on QUIC 40 bytes for every link even unused.";
+        /// Streams of a link on their way to being an attachment; others wait.
+        opening_max: usize = 16, in 1 ..= 1_024, unit "streams";
+        /// Requests of a control stream that wait for the store; then it is not read.
+        requests_max: usize = 16, in 1 ..= 1_024, unit "requests";
+        /// How long such a request may take.
+        request_ms: u64 = 15_000, in 100 ..= 120_000, unit "ms";
+        /// What may wait to be written on a control stream.
+        outbox_bytes_max: usize = 256 << 10, in 65_536 ..= 16_777_216, unit "bytes", cost "So much memory for each slow link.";
+        /// A client that reads nothing for so long, while there is something for it, loses the stream.
+        stuck_ms: u64 = 300_000, in 1_000 ..= 3_600_000, unit "ms";
+        /// How long a link that is closed may take to let the last frame through.
+        closing_ms: u64 = 2_000, in 10 ..= 60_000, unit "ms";
+        /// Hints about channels without an attachment are sent at most so often.
+        hint_ms: u64 = 1_000, in 10 ..= 60_000, unit "ms";
+        /// Friends and partners one session is told of when they come and go.
+        watched_max: usize = 5_000, in 0 ..= 100_000, unit "users", cost "About 100 bytes each.";
+        /// How long somebody is shown as typing.
+        typing_ms: u32 = 6_000, in 500 ..= 60_000, unit "ms";
+        /// In channels with more members typing is not passed on.
+        typing_members_max: u32 = 200, in 0 ..= 10_000, unit "users", cost "Each notice is told to each member.";
+        /// How long a delivered mark may wait for others to go along with it.
+        mark_delivered_ms: u64 = 1_000, in 0 ..= 60_000, unit "ms", cost "Shorter: more commits.";
+        /// The same for a read mark.
+        mark_read_ms: u64 = 100, in 0 ..= 60_000, unit "ms", cost "Shorter: more commits.";
+        /// Channels of a session that may have marks waiting.
+        marks_pending_max: usize = 256, in 1 ..= 100_000, unit "channels";
+    }
+
+    /// Hubs: the active channels of the node.
+    hub Hub {
+        /// Channels active at once.
+        hubs_max: usize = 100_000, in 16 ..= 10_000_000, unit "channels", cost "About 1 KiB each, and its tail.";
+        /// After so long without attachment or send a channel is no longer active.
+        idle_ms: u64 = 60_000, in 100 ..= 3_600_000, unit "ms";
+        /// Sends that may wait in one channel.
+        queue_sends_max: usize = 4_096, in 1 ..= 1_000_000, unit "sends";
+        /// Bytes of sends that may wait in one channel.
+        queue_bytes_max: usize = 16 << 20, in 1_048_576 ..= 1_073_741_824, unit "bytes", cost "So much memory for each channel that is flooded.";
+        /// Sends in one transaction.
+        batch_sends_max: usize = 512, in 1 ..= 4_096, unit "sends";
+        /// Bytes of sends in one transaction.
+        batch_bytes_max: usize = 2 << 20, in 524_288 ..= 4_194_304, unit "bytes";
+        /// How long a batch whose outcome is unknown is tried again.
+        append_patience_ms: u64 = 10_000, in 0 ..= 120_000, unit "ms";
+        /// The newest entries that an active channel holds in memory.
+        tail_entries_max: usize = 1_024, in 1 ..= 100_000, unit "entries";
+        /// Bytes of them.
+        tail_bytes_max: usize = 256 << 10, in 4_096 ..= 67_108_864, unit "bytes", cost "So much memory for each busy channel.";
+        /// Bytes of them in all channels together.
+        tails_bytes_max: usize = 512 << 20, in 1_048_576 ..= 1_099_511_627_776, unit "bytes", cost "So much memory.";
+        /// Readers that have fallen behind and read from the store at once; others wait their turn.
+        catch_up_reads_max: usize = 64, in 1 ..= 10_000, unit "reads", cost "One page of 64 KiB each.";
+        /// Members' positions are told at most so often in a channel.
+        marks_ms: u64 = 500, in 0 ..= 60_000, unit "ms";
+        /// Typing and position changes that a channel holds for slower attachments.
+        news_max: usize = 64, in 1 ..= 10_000, unit "changes";
+        /// Sends of an attachment that may be unanswered.
+        in_flight_max: usize = 64, in 1 ..= 4_096, unit "sends";
+    }
+
+    /// How often. A rate is so many a second (`s`), minute (`min`) or hour (`h`), and so many at once after a rest. Who goes over gets `rate_limited` with the time to wait.
+    rate Rates {
+        /// Connects of a user.
+        connects: Rate = Rate::new(30, 1.0);
+        /// Sends of a user.
+        sends: Rate = Rate::new(200, 50.0);
+        /// Attaches of a user.
+        attaches: Rate = Rate::new(512, 50.0);
+        /// Typing notices of a user.
+        typings: Rate = Rate::new(20, 4.0);
+        /// Other requests of a user on a link: history, sync, presence, marks.
+        queries: Rate = Rate::new(400, 50.0);
+        /// HTTP calls of a user.
+        http_user: Rate = Rate::new(400, 50.0);
+        /// HTTP calls of an address.
+        http_address: Rate = Rate::new(1_000, 200.0);
+        /// Passwords tried from an address.
+        login_address: Rate = Rate::new(30, 0.5);
+        /// Passwords tried for a handle.
+        login_handle: Rate = Rate::new(10, 0.1);
+        /// Accounts made from an address.
+        sign_up_address: Rate = Rate::new(20, 0.1);
+        /// So many requests over the limit, without a rest of `forgiven_ms`, end the link.
+        ignored_max: u32 = 500, in 1 ..= 1_000_000, unit "requests";
+        /// After so long without a request over the limit the count begins anew.
+        forgiven_ms: u64 = 10_000, in 100 ..= 3_600_000, unit "ms";
+    }
+
+    /// HTTP.
     http Http {
-        /// The longest request body. Sending a text of 100,000 characters needs up to 2.5 MB of JSON.
-        body_bytes_max: usize = 4 << 20, in 65_536 ..= 67_108_864, unit "bytes", cost "So much memory for each request at work.";
-        /// How long a request may take, apart from long polls and exports.
-        request_ms_max: u64 = 30_000, in 1_000 ..= 600_000, unit "ms";
+        /// Connections at once, beside WebSocket links.
+        connections_max: usize = 10_000, in 1 ..= 1_000_000, unit "connections", cost "About 40 kB each.";
+        /// Connections of one address at once.
+        connections_per_address_max: usize = 200, in 1 ..= 1_000_000, unit "connections";
         /// How long a client may take to send a request's head.
-        head_ms_max: u64 = 10_000, in 500 ..= 600_000, unit "ms";
-        /// Origins whose pages may call the API from a browser; `*` allows all. Empty: only pages from this node.
-        cors_origins: Vec<String> = Vec::new();
+        head_ms: u64 = 10_000, in 500 ..= 600_000, unit "ms";
+        /// How long a client may stop in the middle of a body, or of reading an answer.
+        stall_ms: u64 = 30_000, in 500 ..= 600_000, unit "ms";
+        /// HTTP/2: requests at once on one connection.
+        http2_streams_max: u32 = 64, in 1 ..= 1_000, unit "requests";
+        /// The longest request body. A text of 100,000 characters can need 1.2 MB of JSON.
+        body_bytes_max: usize = 2 << 20, in 65_536 ..= 67_108_864, unit "bytes", cost "So much memory for each request at work.";
+        /// How long a request may take, long polls and exports apart.
+        request_ms: u64 = 30_000, in 1_000 ..= 600_000, unit "ms";
         /// The longest wait of `/v1/sync`.
-        sync_wait_ms_max: u64 = 60_000, in 0 ..= 60_000, unit "ms";
+        sync_wait_ms: u64 = 60_000, in 0 ..= 60_000, unit "ms";
         /// How many `/v1/sync` may wait at once.
-        sync_waiters_max: usize = 10_000, in 1 ..= 1_000_000, unit "requests", cost "About 20 kB each while waiting.";
+        sync_waiters_max: usize = 10_000, in 1 ..= 1_000_000, unit "requests", cost "About 20 kB each.";
         /// Whether `/metrics` is served on the public port too, not only over plain HTTP.
         metrics_public: bool = false;
     }
@@ -153,6 +386,19 @@ impl Settings {
             (Some(_), None) => wrong("tls.certificate_file", "needs tls.key_file too"),
             (None, Some(_)) => wrong("tls.key_file", "needs tls.certificate_file too"),
             _ => {}
+        }
+        let identity = &self.identity;
+        let keys = [identity.jwks_url.is_some(), identity.shared_key.is_some(), identity.shared_key_file.is_some()];
+        match (identity.issuer.is_some(), keys.iter().filter(|given| **given).count()) {
+            (true, 1) | (false, 0) => {}
+            (true, _) => wrong("identity.issuer", "needs exactly one of jwks_url, shared_key, shared_key_file"),
+            (false, _) => wrong("identity.issuer", "is missing; the keys are of no use without it"),
+        }
+        if identity.issuer.is_none() && !self.accounts.own {
+            wrong("accounts.own", "is off, and there is no identity provider: nobody could log in");
+        }
+        if self.session.dead_after_ms <= self.session.heartbeat_ms {
+            wrong("session.dead_after_ms", "must be more than session.heartbeat_ms");
         }
         let listen = &self.listen;
         if listen.port != 0 && listen.port == listen.http_port {

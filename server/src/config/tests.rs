@@ -81,12 +81,17 @@ fn defaults_are_within_their_bounds_and_consistent() {
 
 #[test]
 fn secrets_stay_off_command_lines_and_out_of_print() {
-    let key = "accounts.jwt_shared_key";
+    let key = "identity.shared_key";
     let problems = load("", &[], &[(key, "correct horse battery staple")]).unwrap_err();
     assert!(problems[0].contains("is a secret") && !problems[0].contains("horse"), "{problems:?}");
-    let config = load("", &[("SUDA_ACCOUNTS__JWT_SHARED_KEY", "correct horse battery staple")], &[]).unwrap();
+    let config = load(
+        "[identity]\nissuer = \"https://id.example\"\n",
+        &[("SUDA_IDENTITY__SHARED_KEY", "correct horse battery staple")],
+        &[],
+    )
+    .unwrap();
     let printed = toml_with_origins(&config);
-    assert!(printed.contains("jwt_shared_key = \"corr… (28 characters)\""), "{printed}");
+    assert!(printed.contains("shared_key = \"corr… (28 characters)\""), "{printed}");
     assert!(!printed.contains("horse") && !format!("{config:?}").contains("horse"));
 }
 

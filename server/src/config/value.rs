@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::rate::Rate;
+
 /// A value as it was found: typed in `suda.toml`, plain text in the environment and on the command line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Raw {
@@ -103,6 +105,35 @@ macro_rules! text {
 text!(String, "a text", |text| Some(text.clone()), |value| value);
 text!(IpAddr, "an IP address", |text| text.trim().parse().ok(), |value| value.to_string());
 text!(PathBuf, "a path", |text| (!text.is_empty()).then(|| text.into()), |value| value.to_string_lossy());
+
+impl Value for Rate {
+    const KIND: &'static str = "a rate such as \"50/s, burst 200\"";
+    fn from_raw(raw: &Raw) -> Result<Self, String> {
+        match raw {
+            Raw::Toml(toml::Value::String(text)) | Raw::Text(text) => rate(text),
+            Raw::Toml(_) => None,
+        }
+        .ok_or_else(|| expected::<Self>(raw))
+    }
+    fn show(&self) -> String {
+        // The shortest time in which it is a whole number.
+        let shown = RATE_UNITS.iter().map(|(unit, seconds)| (self.per_second * seconds, unit));
+        let whole = shown.clone().find(|(number, _)| *number >= 1.0 && (number - number.round()).abs() < 1e-9);
+        let (number, unit) = whole.or_else(|| shown.clone().next_back()).unwrap_or((self.per_second, &"s"));
+        quoted(&format!("{number}/{unit}, burst {}", self.burst))
+    }
+}
+
+const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("min", 60.0), ("h", 3_600.0)];
+
+fn rate(text: &str) -> Option<Rate> {
+    let (rate, burst) = text.split_once(',')?;
+    let (number, unit) = rate.split_once('/')?;
+    let (_, seconds) = RATE_UNITS.iter().find(|(known, _)| *known == unit.trim())?;
+    let number: f64 = number.trim().parse().ok()?;
+    let burst = burst.trim().strip_prefix("burst")?.trim().parse().ok()?;
+    (number.is_finite() && number > 0.0 && burst > 0).then(|| Rate::new(burst, number / seconds))
+}
 
 /// What nobody but the operator and this process should see.
 #[derive(Clone, PartialEq, Eq)]
@@ -234,6 +265,24 @@ mod tests {
             assert!(u16::from_raw(&text(wrong)).is_err(), "{wrong:?}");
         }
         assert!(bool::from_raw(&text("yes")).is_err());
+    }
+
+    #[test]
+    fn rates() {
+        for (written, rate) in [
+            ("50/s, burst 200", Rate::new(200, 50.0)),
+            ("6/min, burst 10", Rate::new(10, 0.1)),
+            ("10/h, burst 3", Rate::new(3, 10.0 / 3_600.0)),
+        ] {
+            let read = Rate::from_raw(&text(written)).unwrap();
+            assert!(read.burst == rate.burst && (read.per_second - rate.per_second).abs() < 1e-9, "{written}");
+            assert_eq!(rate.show(), format!("{written:?}"));
+        }
+        for wrong in
+            ["", "50", "50/s", "50/d, burst 1", "0/s, burst 1", "-1/s, burst 1", "NaN/s, burst 1", "1/s, burst 0"]
+        {
+            assert!(Rate::from_raw(&text(wrong)).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -82,8 +82,7 @@ async fn metrics_are_for_the_plain_listener_and_count_requests() {
     let node = Node::new();
     node.get("/metrics").await.assert_error(404, "not_found");
     node.get("/v1/nothing/of/the/kind").await;
-    let plain = node.api.router(Listener::Plain);
-    let answer = call(&plain, Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let answer = node.call(plain(Request::get("/metrics").body(Body::empty()).unwrap())).await;
     for line in [
         r#"suda_http_requests_total{method="GET",route="none",status="404"} 1"#,
         r#"suda_http_errors_total{code="not_found"} 2"#,
@@ -124,9 +123,8 @@ async fn discovery_names_the_links_by_the_host_that_was_asked() {
     assert_eq!(json["links"].as_array().unwrap().len(), 3);
     assert_eq!(json["certificate_hashes"][0]["value"].as_str().unwrap().len(), 64);
 
-    let plain = node.api.router(Listener::Plain);
     let request = Request::get("/v1/discovery").header("host", "[::1]:8080").body(Body::empty()).unwrap();
-    let json = call(&plain, request).await.json();
+    let json = node.call(plain(request)).await.json();
     assert_eq!(json["links"][2]["url"], "wss://[::1]:4433/connect");
     assert_eq!(json["links"][3]["url"], "ws://[::1]:8080/connect");
 }

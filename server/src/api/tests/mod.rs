@@ -1,6 +1,7 @@
 //! The router over a chat in memory.
 
 mod accounts;
+mod admin;
 mod general;
 mod people;
 
@@ -14,7 +15,11 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::chat::testing;
+use crate::channel::{HubConfig, HubMetrics};
+use crate::chat::{ChatConfig, testing};
+use crate::link::PlainHttp;
+use crate::session::{LocalBell, SessionConfig, SessionMetrics};
+use crate::store::Store;
 use crate::tls::TlsConfig;
 
 /// A node's API, and what came of a request to it.
@@ -23,6 +28,9 @@ pub(super) struct Node {
     pub(super) router: Router,
     _data: tempfile::TempDir,
 }
+
+/// The token of `/admin`.
+pub(super) const ADMIN_TOKEN: &str = "admin-token";
 
 pub(super) const PASSWORD: &str = "correct horse";
 
@@ -74,8 +82,9 @@ pub(super) fn config() -> ApiConfig {
         request_ms_max: 30_000,
         cors_origins: vec!["https://app.example".to_owned()],
         metrics_public: false,
-        trusted_proxies: Vec::new(),
         rates: ApiRates::default(),
+        sync_wait_ms_max: 60_000,
+        sync_waiters_max: 4,
         web: None,
     }
 }
@@ -87,7 +96,14 @@ impl Node {
 
     pub(super) fn with(config: ApiConfig) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let (chat, _) = testing::chat();
+        let bell = Arc::new(LocalBell::new());
+        let clock = Clock::manual(testing::NOW_MS, 1);
+        let chat = Chat::new(Store::memory(), clock.clone(), 1, bell.clone(), ChatConfig::default()).unwrap();
+        let limiter = Arc::new(RateLimiter::new(clock));
+        let hubs = Hubs::new(chat.clone(), HubConfig::default(), HubMetrics::default());
+        let (session_config, session_metrics) = (SessionConfig::default(), SessionMetrics::default());
+        let sessions = Sessions::new(chat.clone(), hubs.clone(), session_config, session_metrics, limiter.clone(), 1);
+        bell.connect(hubs.clone(), sessions.clone());
         let certificate = CertStore::open(&TlsConfig::default(), data.path(), chat.clock().clone()).unwrap();
         let facts = NodeFacts {
             node: 1,
@@ -98,9 +114,17 @@ impl Node {
             certificate,
             sign_up: SignUp::Open,
         };
-        let api =
-            Api::new(chat.clone(), Arc::new(RateLimiter::new(chat.clock().clone())), config, facts, Metrics::new());
-        let router = api.router(Listener::Public);
+        let api = Api::new(ApiParts {
+            chat,
+            hubs,
+            sessions,
+            limiter,
+            config,
+            facts,
+            metrics: Metrics::new(),
+            admin_token: ADMIN_TOKEN.to_owned(),
+        });
+        let router = api.router();
         Self { api, router, _data: data }
     }
 
@@ -149,9 +173,17 @@ impl Node {
     }
 }
 
+/// The request as if it came in by the plain HTTP listener.
+pub(super) fn plain(mut request: Request<Body>) -> Request<Body> {
+    request.extensions_mut().insert(PlainHttp);
+    request
+}
+
 pub(super) async fn call(router: &Router, mut request: Request<Body>) -> Answer {
     let peer: SocketAddr = "192.0.2.1:1".parse().unwrap();
-    request.extensions_mut().insert(ConnectInfo(peer));
+    if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
+        request.extensions_mut().insert(ConnectInfo(peer));
+    }
     let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
     let text = to_bytes(body, 64 << 20).await.unwrap();
     Answer { status: head.status, headers: head.headers, text: String::from_utf8(text.to_vec()).unwrap() }

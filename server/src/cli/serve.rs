@@ -1,0 +1,81 @@
+//! `suda serve`: runs a node until it is told to stop.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{SettingsArgs, output};
+use crate::node::Node;
+use crate::telemetry::{self, LogSettings, Metrics};
+
+/// Run a node. It needs no configuration: data go to ./data, and the ports are printed.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+pub(super) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let settings = args.settings.load()?.settings;
+    let metrics = Metrics::new();
+    let log = LogSettings { level: settings.log.level.clone(), format: settings.log.format.into() };
+    telemetry::init(&log, metrics.panics())?;
+    raise_open_files();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        let started = tokio::select! {
+            started = Node::start(settings, metrics) => started?,
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopped before it had started");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        output::line(&started.ready().line())?;
+        output::line(&started.ready().greeting())?;
+        let name = signals.next().await;
+        tracing::info!(signal = name, "stopping");
+        tokio::select! {
+            () = started.stop() => {
+                tracing::info!("stopped");
+                Ok(ExitCode::SUCCESS)
+            }
+            name = signals.next() => {
+                tracing::warn!(signal = name, "told a second time: stopping at once");
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    })
+}
+
+/// What tells a node to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let on = |kind| signal(kind).context("can't listen for signals");
+        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// As many open files as the machine allows: each TCP link is one.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+    {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+    }
+}

@@ -1,0 +1,216 @@
+//! Puts the parts together and runs them: store, chat, hubs, sessions, HTTP API, links.
+//!
+//! ```text
+//! store ── chat ──┬── hubs ──┬── sessions ── links
+//!                 └──────────┴── api ──────── links (HTTPS, HTTP), HTTP/3
+//! bell: what chat rings goes to hubs and sessions
+//! ```
+
+mod clockwork;
+pub mod data;
+mod metrics;
+mod parts;
+mod ready;
+pub mod store;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use crate::api::http3::{Http3, Http3Config};
+use crate::api::{Api, ApiParts, NodeFacts};
+use crate::channel::{HubMetrics, Hubs};
+use crate::chat::Chat;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::link::{Link, LinkMetrics, Listeners, OnLink, Serving};
+use crate::rate::RateLimiter;
+use crate::session::{LocalBell, SessionMetrics, Sessions};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::tls::CertStore;
+
+pub use clockwork::{BEHIND_MS_TOLERATED, behind_ms, latest_ms};
+pub use parts::tls as tls_config;
+pub use ready::Ready;
+
+/// How often channels whose deletion was cut short are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// A node that runs.
+pub struct Node {
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    hubs: Hubs,
+    sessions: Sessions,
+    api: Api,
+    serving: Serving,
+    http3: Option<quinn::Endpoint>,
+    ready: Ready,
+    /// Everything that goes on for ever. Ends with the node.
+    tasks: JoinSet<()>,
+    number: u16,
+    chat: Chat,
+}
+
+impl Node {
+    /// Opens the store, then the ports, and serves from then on.
+    pub async fn start(settings: Settings, metrics: Metrics) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let number = settings.node.number;
+        let data = data::prepare(&settings.node.data)?;
+        let store = store::open(&settings, &data, &clock).await?;
+        if let Some(behind_ms) = behind_ms(&store, &clock).await? {
+            tracing::error!(behind_ms, "this machine's clock is behind what the store has seen: set it right");
+        }
+        let certificate = CertStore::open(&parts::tls(&settings), &data, clock.clone())?;
+
+        let bell = Arc::new(LocalBell::new());
+        let chat = Chat::new(store.clone(), clock.clone(), number, bell.clone(), parts::chat(&settings)?)?;
+        chat.warm_up().await?;
+        // Whatever this node's former life has left behind is offline.
+        while chat.presence_sweep(number).await? {}
+
+        let limiter = Arc::new(RateLimiter::new(clock.clone()));
+        let hub_metrics = HubMetrics::default();
+        let hubs = Hubs::new(chat.clone(), parts::hub(&settings), hub_metrics.clone());
+        let session_metrics = SessionMetrics::default();
+        let sessions = Sessions::new(
+            chat.clone(),
+            hubs.clone(),
+            parts::session(&settings),
+            session_metrics.clone(),
+            limiter.clone(),
+            number,
+        );
+        bell.connect(hubs.clone(), sessions.clone());
+
+        let listeners = Listeners::bind(parts::link(&settings), &certificate)?;
+        let http3 = http3(&settings, listeners.addr(), &certificate)?;
+        let http3_addr = http3.as_ref().map(Http3::local_addr).transpose()?;
+        let ready =
+            Ready { addr: listeners.addr(), http: listeners.http_addr(), http3: http3_addr, data: data.clone() };
+        ready.write_admin_address()?;
+
+        let link_metrics = LinkMetrics::default();
+        metrics.register(|registry| {
+            store.metrics().register(registry);
+            hub_metrics.register(registry);
+            session_metrics.register(registry);
+            link_metrics.register(registry);
+            registry.register_collector(Box::new(metrics::Limiter(limiter.clone())));
+        });
+        let facts = NodeFacts {
+            node: number,
+            region: settings.node.region.clone(),
+            public_host: settings.node.public_host.clone(),
+            public_port: settings.node.public_port.unwrap_or(ready.addr.port()),
+            http3_port: http3_addr.map(|addr| addr.port()),
+            certificate: certificate.clone(),
+            sign_up: parts::sign_up(&settings),
+        };
+        let api = Api::new(ApiParts {
+            chat: chat.clone(),
+            hubs: hubs.clone(),
+            sessions: sessions.clone(),
+            limiter,
+            config: parts::api(&settings),
+            facts,
+            metrics,
+            admin_token: data::write_admin_token(&data, &clock)?,
+        });
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(certificate.watch());
+        tasks.spawn(clockwork::keep_writing(store.clone(), clock.clone()));
+        tasks.spawn(sweep(chat.clone()));
+        let http3_endpoint = http3.as_ref().map(Http3::endpoint);
+        if let Some(http3) = http3 {
+            tasks.spawn(http3.serve(api.router()));
+        }
+        let serving = listeners.serve(api.router(), link_metrics, on_link(sessions.clone()));
+        let http3 = http3_endpoint;
+        Ok(Self { settings, store, clock, hubs, sessions, api, serving, http3, ready, tasks, number, chat })
+    }
+
+    /// Where it is reached.
+    #[must_use]
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// Stops: no more links, those that stand are asked to move and then closed, what was acknowledged is flushed.
+    pub async fn stop(mut self) {
+        let drain = Duration::from_millis(self.settings.node.drain_ms);
+        self.api.drain();
+        self.serving.drain();
+        if !drain.is_zero() {
+            self.sessions.drain(drain);
+            // All of it, even if the sessions go earlier: balancers need the time to look.
+            tokio::time::sleep(drain).await;
+        }
+        let end = Instant::now() + Duration::from_millis(self.settings.node.stop_within_ms);
+        let left = || end.saturating_duration_since(Instant::now());
+        self.sessions.end_all();
+        if !self.sessions.gone(left()).await {
+            tracing::warn!(links = self.sessions.count(), "some links did not end in time");
+        }
+        if !self.hubs.at_rest(left()).await {
+            tracing::warn!("some messages were still waiting to be written; their senders will send them again");
+        }
+        self.serving.shutdown(left()).await;
+        if let Some(http3) = &self.http3 {
+            http3.close(0u32.into(), b"this node stops");
+        }
+        self.tasks.shutdown().await;
+        // The sessions have said so themselves; this is for those that were cut off.
+        let goodbye = async {
+            while self.chat.presence_sweep(self.number).await.unwrap_or(false) {}
+            clockwork::write(&self.store, &self.clock).await
+        };
+        // What can't be written any more is swept at the next start.
+        let _ = tokio::time::timeout(left().max(Duration::from_millis(100)), goodbye).await;
+        self.ready.forget_admin_address();
+    }
+}
+
+fn http3(settings: &Settings, public: SocketAddr, certificate: &CertStore) -> anyhow::Result<Option<Http3>> {
+    let Some(port) = settings.listen.h3_port else { return Ok(None) };
+    let config = Http3Config {
+        address: SocketAddr::new(public.ip(), port),
+        body_bytes_max: settings.http.body_bytes_max,
+        head_ms_max: settings.http.head_ms,
+    };
+    Ok(Some(Http3::bind(config, certificate)?))
+}
+
+/// What is done with each new link: a session in a task of its own, under the link's span.
+fn on_link(sessions: Sessions) -> OnLink {
+    Arc::new(move |link: Arc<dyn Link>| {
+        let sessions = sessions.clone();
+        let span = tracing::info_span!(
+            "link",
+            kind = link.kind().name(),
+            remote = %link.remote_addr(),
+            user = tracing::field::Empty,
+            device = tracing::field::Empty,
+        );
+        tokio::spawn(async move { sessions.serve(link).await }.instrument(span));
+    })
+}
+
+/// Finishes what was begun and cut short, now and then.
+async fn sweep(chat: Chat) {
+    loop {
+        match chat.sweep_channels().await {
+            Ok(0) => {}
+            Ok(swept) => tracing::info!(swept, "finished deleting channels"),
+            Err(error) => tracing::warn!(%error, "deleted channels can't be swept away"),
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
+}
