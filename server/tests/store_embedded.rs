@@ -22,6 +22,18 @@ fn open(folder: &Path) -> Result<Store, StoreError> {
 
 conformance!(embedded);
 
+#[test]
+fn programs_have_a_serial_order() {
+    let folder = tempfile::tempdir().unwrap();
+    store_suite::model::scheduled(&open(folder.path()).unwrap(), 200);
+}
+
+#[test]
+fn racing_programs_have_a_serial_order() {
+    let folder = tempfile::tempdir().unwrap();
+    store_suite::model::racing(&open(folder.path()).unwrap(), 200);
+}
+
 #[tokio::test]
 async fn what_was_written_is_there_again() {
     let folder = tempfile::tempdir().unwrap();

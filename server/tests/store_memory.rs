@@ -15,6 +15,28 @@ async fn memory() -> store_suite::Fixture {
 
 conformance!(memory);
 
+#[test]
+fn programs_have_a_serial_order() {
+    store_suite::model::scheduled(&Store::memory(), 1_000);
+}
+
+#[test]
+fn racing_programs_have_a_serial_order() {
+    store_suite::model::racing(&Store::memory(), 500);
+}
+
+#[test]
+fn programs_among_faults_have_a_serial_order() {
+    let faults = Faults {
+        unknown_applied_permille: 100,
+        unknown_dropped_permille: 100,
+        failure_permille: 20,
+        ..Faults::default()
+    };
+    store_suite::model::scheduled(&Store::memory_with(Faults { seed: 3, ..faults }), 500);
+    store_suite::model::racing(&Store::memory_with(Faults { seed: 4, ..faults }), 200);
+}
+
 /// What becomes of so many commits.
 async fn try_many(faults: Faults, times: usize) -> BTreeMap<String, usize> {
     let store = Store::memory_with(faults);

@@ -4,7 +4,9 @@
 pub(crate) mod big;
 pub(crate) mod isolation;
 pub(crate) mod limits;
+pub(crate) mod model;
 pub(crate) mod ranges;
+mod replay;
 pub(crate) mod semantics;
 pub(crate) mod watches;
 

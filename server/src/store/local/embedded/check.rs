@@ -67,11 +67,11 @@ fn check_journal(path: &Path, is_last: bool, newest: &mut Option<u64>) -> Result
         *newest = Some(seqno);
         rest = after;
     }
-    // Journals are made full of zeros.
-    if rest.iter().all(|&byte| byte == 0) {
+    let end = journal.len() - rest.len();
+    rest = without_zeros(rest);
+    if rest.is_empty() {
         return Ok(());
     }
-    let end = journal.len() - rest.len();
     let another = (1..rest.len()).any(|at| rest.get(at..).and_then(batch).is_some());
     if !is_last || another {
         return Err(damaged(path, &format!("it is damaged at byte {end}, and goes on behind that")));
@@ -82,6 +82,13 @@ fn check_journal(path: &Path, is_last: bool, newest: &mut Option<u64>) -> Result
         file.sync_all()
     });
     cut.map_err(|error| cannot_open(path, &error))
+}
+
+/// Journals are made full of zeros, many megabytes of them: cuts those off, but for some.
+fn without_zeros(rest: &[u8]) -> &[u8] {
+    const ZEROS: [u8; 4_096] = [0; 4_096];
+    let used = rest.chunks(ZEROS.len()).rposition(|chunk| !ZEROS.starts_with(chunk));
+    used.map_or(&[], |last| rest.get(..(last + 1) * ZEROS.len()).unwrap_or(rest))
 }
 
 /// Takes one whole and undamaged batch: what follows it, and its number.
