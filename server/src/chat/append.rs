@@ -207,7 +207,13 @@ impl Batch {
         }
         validate::send(send)?;
         let role = self.sender(*user).role.ok_or(ChatError::NotFound("channel"))?;
-        if !matches!(send.op, Op::Delete(_)) && !may_post(self.channel.kind, role) {
+        if matches!(send.op, Op::Delete(_)) {
+            return Ok(Admitted::New);
+        }
+        if self.channel.closed {
+            return Err(ChatError::Forbidden("the other account was deleted"));
+        }
+        if !may_post(self.channel.kind, role) {
             return Err(ChatError::Forbidden("your role may not post in this channel"));
         }
         Ok(Admitted::New)

@@ -230,6 +230,7 @@ impl ChannelRow {
             made_by: by,
             pair: None,
             invite: None,
+            closed: false,
             doomed: false,
         }
     }

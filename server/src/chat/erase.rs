@@ -10,7 +10,7 @@ use suda_schema::{ChannelId, Seq, UserId};
 use super::append::BATCH_BYTES_MAX;
 use super::draft::Draft;
 use super::log::PageLimit;
-use super::row::StoredEntry;
+use super::row::{ChannelRow, StoredEntry};
 use super::targets::Targets;
 use super::{Chat, ChatError, Tx, channels, edit, log, members, roster};
 use crate::store::keys;
@@ -146,6 +146,9 @@ async fn go(tx: &Tx, user: UserId, channel: ChannelId) -> Result<bool, ChatError
         return Ok(true);
     }
     // The other one keeps the conversation, without what was said by who went.
+    tx.set_row(keys::channel(channel), &ChannelRow { closed: true, ..row });
+    tx.clear(keys::partner(user, peer));
+    tx.clear(keys::partner(peer, user));
     roster::put_out(tx, channel, user).await?;
     Ok(false)
 }

@@ -50,7 +50,8 @@ impl Chat {
         Ok(results)
     }
 
-    /// All members' marks; none where there are more members than are told of each other's.
+    /// All members' marks; none where there are more members than are told of each other's. Asks nobody whether they
+    /// may; whoever passes marks on does.
     pub async fn member_marks(&self, channel: ChannelId) -> Result<Vec<MemberMark>, ChatError> {
         self.read(|tx| async move {
             let max = tx.chat().limits().marks_members_max;

@@ -36,7 +36,8 @@ pub struct MemberState {
     pub kind: ChannelKind,
     /// Of the member.
     pub role: Role,
-    /// Whether they may send messages (and typing) now: their role allows it, and in a direct channel nobody blocks.
+    /// Whether they may send messages (and typing) now: their role allows it, and in a direct channel nobody blocks and
+    /// both accounts live.
     pub can_post: bool,
 }
 
@@ -251,7 +252,7 @@ pub(super) fn may_post(kind: ChannelKind, role: Role) -> bool {
 async fn state(tx: &Tx, channel: ChannelId, user: UserId) -> Result<Option<MemberState>, ChatError> {
     let (row, member) = try_join(channels::find(tx, channel), role_of(tx, channel, user)).await?;
     let (Some(row), Some(MemberRow { role, .. })) = (row, member) else { return Ok(None) };
-    let can_post = may_post(row.kind, role) && !contact::pair_is_blocked(tx, row.pair).await?;
+    let can_post = !row.closed && may_post(row.kind, role) && !contact::pair_is_blocked(tx, row.pair).await?;
     Ok(Some(MemberState { kind: row.kind, role, can_post }))
 }
 

@@ -25,6 +25,8 @@ pub(super) struct ChannelRow {
     pub(super) pair: Option<(UserId, UserId)>,
     /// Who has this code may join.
     pub(super) invite: Option<String>,
+    /// The other one of a direct channel has deleted the account: there is nobody to talk to.
+    pub(super) closed: bool,
     /// The channel was deleted; its rows are being swept away.
     pub(super) doomed: bool,
 }

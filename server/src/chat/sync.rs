@@ -79,7 +79,7 @@ impl Chat {
         .await
     }
 
-    /// What can have changed about a channel; `None` if it is gone.
+    /// What can have changed about a channel; `None` if it is gone. For live views: asks nobody whether they may.
     pub async fn pulse(&self, channel: ChannelId) -> Result<Option<Pulse>, ChatError> {
         self.read(|tx| async move {
             let Some(_) = channels::find(&tx, channel).await? else { return Ok(None) };

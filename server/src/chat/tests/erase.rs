@@ -23,7 +23,7 @@ async fn an_account_that_goes_leaves_no_words_behind() {
     let deleted = Seq(edited.0 - 1);
     world.send(group, a, delete(deleted)).await.unwrap();
     let kept = world.say(group, b, "kept words").await;
-    world.say(direct, b, "kept too").await;
+    let kept_too = world.say(direct, b, "kept too").await;
     world.chat.leave(a, left).await.unwrap();
 
     world.chat.erase_user_from_channels(a).await.unwrap();
@@ -35,6 +35,9 @@ async fn an_account_that_goes_leaves_no_words_behind() {
     assert_eq!(world.chat.pulse(broadcast).await.unwrap(), None, "nobody else could post");
     assert_eq!(world.chat.channel(b, group).await.unwrap().role, Role::Owner);
     assert_eq!(world.chat.channel(b, direct).await.unwrap().peer, Some(a));
+    assert_eq!(refusal(world.send(direct, b, message("hello?")).await), ErrorCode::FORBIDDEN);
+    assert!(!world.chat.member_state(direct, b).await.unwrap().unwrap().can_post);
+    world.send(direct, b, delete(kept_too)).await.unwrap();
     assert_eq!(world.message(group, kept).await.body, text("kept words"));
     // What was there keeps its seq, and each deletion is said once.
     let log = world.log(group).await;
