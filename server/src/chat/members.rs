@@ -9,9 +9,9 @@
 //! | transfer, delete the channel | nobody | the owner | the owner |
 //! | leave | nobody | everybody | everybody |
 //!
-//! A change of who may do what writes the member's row, which every append reads; counts it in the channel's pulse, by
-//! which live views find out; and says so in the log. In a broadcast channel coming and going is not said in the log:
-//! there may be tens of thousands.
+//! A change of who may do what writes the member's row, which every append reads; tells the user's own log; counts it in
+//! the channel's pulse, by which live views find out; and says so in the log. In a broadcast channel coming and going is
+//! not said in the log: there may be tens of thousands.
 
 use futures_util::future::{try_join, try_join_all};
 use suda_schema::entry::{MemberChange, Role};

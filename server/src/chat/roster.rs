@@ -60,7 +60,8 @@ pub(super) async fn let_in(
         tx.set_row(keys::mark(channel, *user), &mark);
     }
     tx.add(keys::member_count(channel), i64::try_from(joining.len()).unwrap_or(i64::MAX));
-    rights_changed(tx, channel);
+    // Nobody has lost a right by it. In a group the log's new entries wake those who look; in a broadcast channel, where
+    // thousands may come in a minute, nobody is to be woken.
     let event = [UserEvent::ChannelJoined(ChannelRef { channel })];
     try_join_all(joining.iter().map(|joining| user_log::append(tx, joining.user, &event))).await?;
     Ok(())
@@ -150,7 +151,7 @@ pub(super) fn say(draft: &mut Draft, kind: ChannelKind, by: UserId, user: UserId
     }
 }
 
-/// Tells live views to ask again who may do what.
+/// Tells live views to ask again who may do what: somebody may do less than before, or more.
 pub(super) fn rights_changed(tx: &Tx, channel: ChannelId) {
     tx.add(keys::rights_changes(channel), 1);
     tx.wake(Topic::Channel(channel));

@@ -32,7 +32,8 @@ pub struct Synced {
 pub struct Pulse {
     /// The head of the log.
     pub head: Seq,
-    /// Grows when it has changed who may do what: then members' states must be asked for again.
+    /// Grows when somebody was removed, or may do more or less than before: then members' states must be asked for
+    /// again.
     pub rights: u64,
     /// Grows when members' marks have moved.
     pub marks: u64,

@@ -1,5 +1,6 @@
 //! Pages of history.
 
+use proptest::prelude::*;
 use suda_schema::channel::{HistoryAt, HistoryQuery};
 use suda_schema::entry::Opaque;
 use suda_schema::limits::ENTRIES_BYTES_TARGET;
@@ -189,4 +190,66 @@ async fn history_is_for_members() {
     world.chat.add_members(a, channel, &[b]).await.unwrap();
     let page = world.chat.history(b, channel, &HistoryQuery { at: HistoryAt::After(Seq(0)), ..query }).await.unwrap();
     assert_eq!(page.entries[0].seq, Seq(1), "members see the whole history");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Whatever the sizes and limits: going through a log or a thread page by page, either way, shows each entry once,
+    /// and a page around an entry is one piece of the whole.
+    #[test]
+    fn pages_are_pieces_of_the_whole(
+        sends in prop::collection::vec((prop_oneof![4 => 1..200usize, 1 => 20_000..90_000usize], 0..6u64), 1..40),
+        limit in 1..12u16,
+        in_thread in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new(1).await;
+            let (user, channel) = (world.user(0), world.notes(1).await);
+            let mut whole = vec![1];
+            for (len, back) in sends {
+                let new = message(&"x".repeat(len));
+                let parent = whole.iter().rev().nth(usize::try_from(back).unwrap()).copied().filter(|_| back > 2);
+                let new = NewMessage { reply_to: parent.filter(|_| in_thread).map(Seq), ..new };
+                let seq = world.send(channel, user, new).await.unwrap().seq.0;
+                if !in_thread || parent.is_some() {
+                    whole.push(seq);
+                }
+            }
+            let thread = in_thread.then_some(Seq(1));
+            let ask = async |at| {
+                let page = world.ask(channel, at, limit, thread).await.unwrap();
+                let bytes: usize = page.entries.iter().map(|entry| entry.bytes.len()).sum();
+                assert!(page.entries.len() <= limit.into() && (bytes <= ENTRIES_BYTES_TARGET || page.entries.len() == 1));
+                page
+            };
+            let (mut onward, mut page) = (Vec::new(), ask(HistoryAt::After(Seq(0))).await);
+            loop {
+                assert!(page.more_before != onward.is_empty());
+                onward.extend(seen(&page).0);
+                if !page.more_after {
+                    break;
+                }
+                page = ask(HistoryAt::After(Seq(*onward.last().unwrap()))).await;
+            }
+            assert_eq!(onward, whole);
+            let (mut back, mut page) = (Vec::new(), ask(HistoryAt::Newest).await);
+            loop {
+                assert!(page.more_after != back.is_empty());
+                back.splice(..0, seen(&page).0);
+                if !page.more_before {
+                    break;
+                }
+                page = ask(HistoryAt::Before(Seq(back[0]))).await;
+            }
+            assert_eq!(back, whole);
+            for &seq in &whole {
+                let (around, more_before, more_after) = seen(&ask(HistoryAt::Around(Seq(seq))).await);
+                let first = whole.iter().position(|other| *other == around[0]).unwrap();
+                assert!(around.contains(&seq) && whole[first..].starts_with(&around));
+                assert_eq!((more_before, more_after), (first > 0, first + around.len() < whole.len()));
+            }
+        });
+    }
 }
