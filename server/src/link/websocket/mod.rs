@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`streams`] | the table of streams: what came, what waits to go, whose turn it is; no I/O |
 //! | [`encode`] | frames into WebSocket messages, without copying them |
-//! | [`conn`] | the connection: reads, writes, keeps alive, says goodbye |
+//! | [`socket`] | the socket: what is read from it and written to it |
+//! | [`conn`] | the connection: hears, keeps alive, says goodbye |
 //!
 //! Each link has one task, which reads and does what is due. Whoever writes to a stream tries the socket at once
 //! itself, so that a delivery costs no second wake-up; when the socket is full, the task goes on when there is room.
@@ -12,6 +13,7 @@
 
 mod conn;
 mod encode;
+mod socket;
 mod streams;
 #[cfg(test)]
 mod tests;

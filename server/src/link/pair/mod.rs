@@ -1,19 +1,22 @@
 //! A link in memory, for tests: the node's end is a [`Link`], and whoever plays the client speaks raw frames.
 
-use std::collections::VecDeque;
+mod pipe;
+
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use suda_schema::CloseCode;
 use suda_schema::limits::DATAGRAM_BYTES_MAX;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+
+use pipe::{End, Shared, pipe};
+pub(super) use pipe::{PipeReader, PipeWriter};
 
 use super::metrics::StreamMetrics;
 use super::stream::{Sink, Source};
-use super::{DatagramError, Link, LinkEnd, LinkKind, ReadError, StreamReader, StreamWriter, WriteError};
+use super::{DatagramError, Link, LinkEnd, LinkKind, StreamReader, StreamWriter};
 
 /// The most datagrams that wait in one direction; more are lost, as datagrams are.
 const DATAGRAMS_MAX: usize = 16;
@@ -43,7 +46,7 @@ pub fn pair(config: PairConfig) -> (Arc<dyn Link>, PairClient) {
     let (streams_in, streams) = mpsc::channel(STREAMS_WAITING_MAX);
     let (up_in, up) = mpsc::channel(DATAGRAMS_MAX);
     let (down_in, down) = mpsc::channel(DATAGRAMS_MAX);
-    let shared = Arc::new(Shared { end: watch::channel(None).0, pipes: Mutex::default() });
+    let shared = Arc::new(Shared::default());
     let link = PairLink { config, shared: shared.clone(), streams: streams.into(), up: up.into(), down: down_in };
     let client = PairClient { config, shared, streams: streams_in, up: up_in, down: down.into() };
     (Arc::new(link), client)
@@ -179,203 +182,10 @@ impl Link for PairLink {
     }
 }
 
-#[derive(Debug, Clone)]
-struct End {
-    by_node: bool,
-    code: CloseCode,
-    message: String,
-}
-
-impl End {
-    fn of_node(&self) -> LinkEnd {
-        self.seen(self.by_node)
-    }
-
-    fn of_client(&self) -> LinkEnd {
-        self.seen(!self.by_node)
-    }
-
-    fn seen(&self, own: bool) -> LinkEnd {
-        if own { LinkEnd::Local(self.code) } else { LinkEnd::Peer { code: self.code, message: self.message.clone() } }
-    }
-}
-
-struct Shared {
-    end: watch::Sender<Option<End>>,
-    pipes: Mutex<Vec<Weak<Mutex<Pipe>>>>,
-}
-
-impl Shared {
-    fn close(&self, end: End) {
-        let first = self.end.send_if_modified(|slot| {
-            let first = slot.is_none();
-            slot.get_or_insert(end);
-            first
-        });
-        if first {
-            for pipe in lock(&self.pipes).drain(..).filter_map(|pipe| pipe.upgrade()) {
-                lock(&pipe).wake();
-            }
-        }
-    }
-
-    async fn ended(&self, seen: impl Fn(&End) -> LinkEnd) -> LinkEnd {
-        let mut end = self.end.subscribe();
-        match end.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(end)) => seen(end),
-            // The sender lives in `self`, so this is never seen.
-            _ => LinkEnd::Lost("the pair is gone".to_owned()),
-        }
-    }
-}
-
-/// One direction of a stream.
-#[derive(Default)]
-struct Pipe {
-    chunks: VecDeque<Bytes>,
-    bytes: usize,
-    window_bytes: usize,
-    finished: bool,
-    reset: Option<CloseCode>,
-    stopped: Option<CloseCode>,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-}
-
-impl Pipe {
-    fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
-            waker.wake();
-        }
-    }
-}
-
-pub(super) struct PipeReader {
-    pipe: Arc<Mutex<Pipe>>,
-    shared: Arc<Shared>,
-    /// Whether the node holds this end.
-    node: bool,
-}
-
-pub(super) struct PipeWriter {
-    pipe: Arc<Mutex<Pipe>>,
-    shared: Arc<Shared>,
-    node: bool,
-}
-
-fn pipe(shared: &Arc<Shared>, window_bytes: usize, node_writes: bool) -> (PipeWriter, PipeReader) {
-    let pipe = Arc::new(Mutex::new(Pipe { window_bytes, ..Pipe::default() }));
-    let mut pipes = lock(&shared.pipes);
-    pipes.retain(|pipe| pipe.strong_count() > 0);
-    pipes.push(Arc::downgrade(&pipe));
-    let writer = PipeWriter { pipe: pipe.clone(), shared: shared.clone(), node: node_writes };
-    (writer, PipeReader { pipe, shared: shared.clone(), node: !node_writes })
-}
-
-impl Shared {
-    fn end_now(&self, node: bool) -> Option<LinkEnd> {
-        self.end.borrow().as_ref().map(|end| end.seen(end.by_node == node))
-    }
-}
-
-impl PipeReader {
-    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ReadError>> {
-        let mut pipe = lock(&self.pipe);
-        if let Some(code) = pipe.reset {
-            return Poll::Ready(Err(ReadError::Reset(code)));
-        }
-        if let Some(end) = self.shared.end_now(self.node) {
-            return Poll::Ready(Err(end.into()));
-        }
-        if let Some(chunk) = pipe.chunks.pop_front() {
-            pipe.bytes -= chunk.len();
-            if let Some(writer) = pipe.writer.take() {
-                writer.wake();
-            }
-            return Poll::Ready(Ok(Some(chunk)));
-        }
-        if pipe.finished {
-            return Poll::Ready(Ok(None));
-        }
-        pipe.reader = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    pub(super) fn stop(self, code: CloseCode) {
-        let mut pipe = lock(&self.pipe);
-        pipe.stopped = Some(code);
-        pipe.wake();
-    }
-}
-
-impl Drop for PipeReader {
+impl Drop for PairLink {
     fn drop(&mut self) {
-        let mut pipe = lock(&self.pipe);
-        pipe.stopped.get_or_insert(CloseCode::NORMAL);
-        pipe.chunks.clear();
-        pipe.bytes = 0;
-        pipe.wake();
+        self.close(CloseCode::NORMAL, "");
     }
-}
-
-impl PipeWriter {
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, frames: &mut [Bytes]) -> Poll<Result<(), WriteError>> {
-        let mut pipe = lock(&self.pipe);
-        for frame in frames.iter_mut().filter(|frame| !frame.is_empty()) {
-            if pipe.finished || pipe.reset.is_some() {
-                return Poll::Ready(Err(WriteError::Finished));
-            }
-            if let Some(end) = self.shared.end_now(self.node) {
-                return Poll::Ready(Err(end.into()));
-            }
-            if let Some(code) = pipe.stopped {
-                return Poll::Ready(Err(WriteError::Stopped(code)));
-            }
-            if pipe.bytes >= pipe.window_bytes {
-                pipe.writer = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-            pipe.bytes += frame.len();
-            pipe.chunks.push_back(std::mem::take(frame));
-            if let Some(reader) = pipe.reader.take() {
-                reader.wake();
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    pub(super) fn finish(&mut self) {
-        let mut pipe = lock(&self.pipe);
-        pipe.finished = true;
-        pipe.wake();
-    }
-
-    pub(super) fn reset(&mut self, code: CloseCode) {
-        let mut pipe = lock(&self.pipe);
-        if !pipe.finished {
-            pipe.reset.get_or_insert(code);
-            pipe.wake();
-        }
-    }
-
-    pub(super) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut pipe = lock(&self.pipe);
-        if pipe.chunks.is_empty() || pipe.stopped.is_some() || self.shared.end_now(self.node).is_some() {
-            return Poll::Ready(());
-        }
-        pipe.writer = Some(cx.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl Drop for PipeWriter {
-    fn drop(&mut self) {
-        self.finish();
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -385,7 +195,7 @@ mod tests {
     use suda_schema::control::{ControlUp, Ping};
     use suda_schema::open::{Attach, Open, Start};
 
-    use super::super::Codec;
+    use super::super::{Codec, ReadError, WriteError};
     use super::*;
 
     fn open_frame() -> Open {
