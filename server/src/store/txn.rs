@@ -11,6 +11,9 @@ use super::engine::{Atomic, EngineTxn, Fut, Versionstamp, Write};
 use super::range::{after_key, after_prefix};
 use super::{KEY_BYTES_MAX, Page, Range, StoreError, TXN_BYTES_MAX, VALUE_BYTES_MAX};
 
+/// The bytes that say where in a key the stamp belongs.
+const STAMP_PLACE_BYTES: usize = size_of::<u32>();
+
 /// One transaction. A cheap handle: clones are the same transaction.
 ///
 /// Writes are remembered and happen together at the commit, which [`Store::run`](super::Store::run) does. A write
@@ -63,7 +66,7 @@ impl Txn {
         if !snapshot {
             self.charge(2 * key.len())?;
         }
-        self.inner.engine.get(key, snapshot).await
+        self.noted(self.inner.engine.get(key, snapshot).await)
     }
 
     /// One page of the rows of a range, own writes included.
@@ -82,7 +85,7 @@ impl Txn {
         }
         let cut = self.inner.prefix.len();
         full.prefix_bytes = cut;
-        let mut page = self.inner.engine.range(full).await?;
+        let mut page = self.noted(self.inner.engine.range(full).await)?;
         for (key, _) in &mut page.rows {
             let _ = key.split_to(cut.min(key.len()));
         }
@@ -147,7 +150,8 @@ impl Txn {
         let (suffix, value) = (suffix.as_ref(), value.into());
         self.write(|txn| {
             let prefix = txn.bound(prefix.as_ref())?;
-            let key_len = prefix.len() + size_of::<Versionstamp>() + suffix.len();
+            // FoundationDB counts the stamp's place, which travels with the key.
+            let key_len = prefix.len() + size_of::<Versionstamp>() + suffix.len() + STAMP_PLACE_BYTES;
             check("key", key_len, KEY_BYTES_MAX)?;
             txn.charge(value_len(&value)? + key_len)?;
             Ok(Write::SetVersionstamped { prefix, suffix: Bytes::copy_from_slice(suffix), value })
@@ -176,9 +180,13 @@ impl Txn {
 
     /// A future that resolves when the key is no longer as this transaction saw or left it. It is armed by the
     /// transaction's success (a change between its read and its success is seen) and lost without it. It may also
-    /// resolve where the value is the same again: whoever waits reads again.
+    /// resolve where the value is the same again: whoever waits reads again. To watch is to read: a transaction that
+    /// also writes conflicts with a change before its commit.
     pub fn watch(&self, key: &[u8]) -> Watch {
-        let change = self.usable().and_then(|()| self.key(key)).map(|key| self.inner.engine.watch(key));
+        let change = self.usable().and_then(|()| self.key(key)).map(|key| {
+            self.inner.engine.write(Write::AsIfRead(key.clone(), after_key(&key).into()));
+            self.inner.engine.watch(key)
+        });
         Watch { change: change.unwrap_or_else(|error| Box::pin(std::future::ready(Err(error)))) }
     }
 
@@ -239,6 +247,14 @@ impl Txn {
     /// A write can't be done: the commit will fail with this.
     pub(super) fn refuse(&self, error: StoreError) {
         self.account().refused.get_or_insert(error);
+    }
+
+    /// A read that was wrong use spoils the transaction, as it does on FoundationDB.
+    fn noted<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error @ StoreError::Misuse { .. }) = &read {
+            self.refuse(error.clone());
+        }
+        read
     }
 
     /// The engine's key for one of ours.

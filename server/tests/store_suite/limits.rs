@@ -32,9 +32,9 @@ pub(crate) async fn keys(store: Store, prefix_bytes: usize) {
     refused(&store, |txn| txn.set(&longer, ""), "key").await;
     refused(&store, |txn| txn.clear(&longer), "key").await;
     refused(&store, |txn| txn.add(&longer, 1), "key").await;
-    refused(&store, |txn| txn.set_versionstamped_key(&longest[9..], "", ""), "key").await;
+    refused(&store, |txn| txn.set_versionstamped_key(&longest[13..], "", ""), "key").await;
     assert!(matches!(store.begin().get(&longer).await, Err(StoreError::TooLarge { .. })));
-    write(&store, |txn| txn.set_versionstamped_key(&longest[10..], "", "")).await;
+    write(&store, |txn| txn.set_versionstamped_key(&longest[14..], "", "")).await;
 }
 
 pub(crate) async fn values(store: Store, _: usize) {

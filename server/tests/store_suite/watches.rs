@@ -6,7 +6,7 @@ use futures_util::poll;
 use suda_server::store::{Store, StoreError, Watch};
 use tokio::time::timeout;
 
-use super::{fill, write};
+use super::{conflicts, fill, write};
 
 /// Watches a key in a transaction that does nothing else.
 async fn watch(store: &Store, key: &'static str) -> Watch {
@@ -46,14 +46,20 @@ pub(crate) async fn a_change_between_read_and_watch_is_seen(store: Store, _: usi
     let ring = txn.watch(b"a");
     txn.commit().await.unwrap();
     rings(ring).await;
-    // Between the call and the commit, of a transaction that also writes.
+    // Between the call and the commit.
     let txn = store.begin();
     txn.get_snapshot(b"a").await.unwrap();
     let ring = txn.watch(b"a");
-    txn.set("b", "changed");
     write(&store, |txn| txn.set("a", "changed again")).await;
     txn.commit().await.unwrap();
     rings(ring).await;
+    // To watch is to read: a transaction that also writes is run again.
+    let txn = store.begin();
+    txn.get_snapshot(b"a").await.unwrap();
+    let _lost = txn.watch(b"a");
+    txn.set("b", "changed");
+    write(&store, |txn| txn.set("a", "changed once more")).await;
+    conflicts(txn).await;
 }
 
 pub(crate) async fn own_writes_are_not_changes(store: Store, _: usize) {

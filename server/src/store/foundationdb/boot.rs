@@ -38,15 +38,23 @@ pub(super) fn once() -> Result<(), StoreError> {
 
 fn start() -> Result<NetworkAutoStop, StoreError> {
     let builder = FdbApiBuilder::default().build().map_err(errors::library)?;
-    // SAFETY: `stop` is registered below to run at the end of the process, before the client library's own
-    // destructors: the library was loaded earlier, and what is registered last runs first.
+    // SAFETY: `stop_at_exit` has it dropped before the process ends.
     let network = unsafe { builder.boot() }.map_err(errors::library)?;
+    stop_at_exit();
+    Ok(network)
+}
+
+/// Has the thread stopped when the process ends. To be called again after the client has been used: the library makes
+/// some of its globals at their first use, and what is registered last at exit runs first, so that the thread must be
+/// registered after them to end before them.
+pub(super) fn stop_at_exit() {
     // SAFETY: `stop` is a plain function that does not unwind.
     unsafe { libc::atexit(stop) };
-    Ok(network)
 }
 
 extern "C" fn stop() {
     let mut network = NETWORK.lock().unwrap_or_else(PoisonError::into_inner);
-    *network = Network::Stopped;
+    let network = std::mem::replace(&mut *network, Network::Stopped);
+    // In a thread of its own: the main thread's thread-locals, which the client uses, are gone by now.
+    let _ = std::thread::spawn(move || drop(network)).join();
 }

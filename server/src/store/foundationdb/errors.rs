@@ -26,11 +26,11 @@ const API_VERSION_NOT_SUPPORTED: i32 = 2203;
 
 pub(super) fn from_fdb(error: FdbError, moment: Moment) -> StoreError {
     match error.code() {
+        _ if moment == Moment::Watch => StoreError::WatchLost { what: error.message() },
         NOT_COMMITTED => StoreError::Conflict,
         TRANSACTION_TOO_OLD => StoreError::TooOld,
         // A time-out ends the waiting, not the commit.
         TIMED_OUT | TRANSACTION_CANCELLED if moment == Moment::Commit => StoreError::CommitUnknown,
-        _ if moment == Moment::Watch => StoreError::WatchLost { what: error.message() },
         ACCESSED_UNREADABLE => StoreError::Misuse { what: "a read where a versionstamped key may come to be" },
         CLIENT_INVALID_OPERATION | USED_DURING_COMMIT | TRANSACTION_CANCELLED => {
             StoreError::Misuse { what: error.message() }

@@ -60,7 +60,14 @@ impl FoundationDb {
             let status = database.get_client_status().await.map(|json| json.to_vec()).unwrap_or_default();
             return Err(errors::unreachable(error, &status));
         }
+        boot::stop_at_exit();
         Ok(Self { database })
+    }
+}
+
+impl Drop for FoundationDb {
+    fn drop(&mut self) {
+        boot::stop_at_exit();
     }
 }
 
