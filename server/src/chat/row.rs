@@ -251,6 +251,7 @@ mod tests {
     use suda_schema::entry::{Body, Message, React};
 
     use super::*;
+    use crate::chat::tx::{decode_row, encode_row};
 
     fn message(text: &str) -> Entry {
         Entry {
@@ -302,6 +303,51 @@ mod tests {
         let row = encode_entry(1, &message("hello"));
         for bad in [&[][..], &[2, 1][..], &row[..3]] {
             assert!(matches!(split_entry(&Bytes::copy_from_slice(bad)), Err(ChatError::BadRow("entry"))));
+        }
+    }
+
+    /// Bytes that are in stores by now. A row that comes out different needs a new version, and must read this one.
+    #[test]
+    fn rows_are_stored_as_ever() {
+        let (seq, at_ms, user, channel) = (Seq(300), 1_000, UserId(5), ChannelId(6));
+        let preview = Preview { seq, by: user, at_ms, text: "hi".to_owned() };
+        let channel_row = ChannelRow {
+            kind: ChannelKind::Broadcast,
+            title: "t".to_owned(),
+            picture: Some(MediaId(7)),
+            made_at_ms: at_ms,
+            made_by: user,
+            pair: Some((UserId(1), UserId(2))),
+            invite: Some("c".to_owned()),
+            closed: false,
+            doomed: true,
+        };
+        let edit = EditRow { at_ms, msgs: 2, client_msg_id: Some(ClientMsgId([9; 16])) };
+        let header = EntryHeader { msgs: 2, about: About::Change { target: seq } };
+        fn hex<R: Row + PartialEq + std::fmt::Debug>(row: &R) -> String {
+            let bytes = encode_row(row);
+            assert_eq!(decode_row::<R>(&bytes).unwrap(), *row);
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        }
+        for (stored, row) in [
+            ("010201740107e807050101020101630001", hex(&channel_row)),
+            ("0106", hex(&PointerRow { channel })),
+            (
+                "01ac0202e80701ac0205e807026869",
+                hex(&HeadRow { seq, msgs: 2, last_at_ms: at_ms, preview: Some(preview) }),
+            ),
+            ("0102e807", hex(&MemberRow { role: Role::Admin, joined_at_ms: at_ms })),
+            ("0105e807", hex(&BanRow { by: user, at_ms })),
+            ("0102e807", hex(&JoinedRow { mute: Mute::Until(at_ms) })),
+            ("01ac020201ac02", hex(&MarkRow { read: seq, read_msgs: 2, read_own: 1, delivered: seq })),
+            ("01ac02e807", hex(&RetryRow { seq, at_ms })),
+            ("01ac02", hex(&OwnRow { count: 300 })),
+            ("01e807020109090909090909090909090909090909", hex(&edit)),
+            ("010201ac02", hex(&header)),
+            ("01020001ac02", hex(&EntryHeader { about: About::Message { thread: Some(seq) }, ..header })),
+            ("010202", hex(&EntryHeader { about: About::Channel, ..header })),
+        ] {
+            assert_eq!(row, stored);
         }
     }
 }
