@@ -24,6 +24,34 @@ async fn a_send_is_acknowledged_and_delivered_to_all_with_no_read_of_the_store()
 }
 
 #[tokio::test]
+async fn a_delivery_allocates_nothing_and_takes_one_wake_at_most() {
+    const READERS: usize = 100;
+    let world = World::new(HubConfig::default()).await;
+    let mut readers = Vec::new();
+    for number in 0..READERS {
+        readers.push(world.attach(number % 3, None).await);
+    }
+    for _ in 0..10 {
+        let mut waiting: Vec<_> = readers.iter_mut().map(|reader| Box::pin(reader.next())).collect();
+        for reader in &mut waiting {
+            assert!(futures_util::poll!(reader).is_pending());
+        }
+        world.say(0, "hello").await;
+        assert!(world.hubs.at_rest(SOON).await);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let allocated = allocation_counter::measure(|| {
+            for reader in &mut waiting {
+                assert!(matches!(reader.as_mut().poll(&mut cx), std::task::Poll::Ready(Out::Frame(_))));
+            }
+        });
+        assert_eq!(allocated.count_total, 0);
+    }
+    let metrics = world.hubs.metrics();
+    assert_eq!(metrics.deliveries.get(), 10 * READERS as u64);
+    assert!(metrics.wakes.get() <= metrics.deliveries.get());
+}
+
+#[tokio::test]
 async fn readers_of_one_batch_share_its_bytes() {
     let world = World::new(HubConfig::default()).await;
     let (mut one, mut other) = (world.attach(0, None).await, world.attach(1, None).await);
