@@ -136,6 +136,26 @@ async fn the_hub_hears_of_what_is_appended_elsewhere() {
 }
 
 #[tokio::test]
+async fn what_happens_while_an_attachment_begins_is_heard() {
+    let world = World::new(HubConfig::default()).await;
+    let elsewhere = async |text: &str| {
+        world.chat.append(world.channel, &[world.publish(0, message(text))]).await.unwrap();
+        assert!(world.hubs.at_rest(SOON).await);
+    };
+    // To a hub that does not know where the log ends, and to one that has known it while somebody listened.
+    for _ in 0..2 {
+        elsewhere("before").await;
+        let mut reader = world.hubs.attach(world.channel, world.users[1], Codec::Binary).unwrap();
+        let summary = world.chat.channel(world.users[1], world.channel).await.unwrap();
+        elsewhere("between").await;
+        reader.begin(summary.head, summary.head, &[]);
+        assert_eq!(seqs(&read(&mut reader, 1).await.0), [summary.head.0 + 1]);
+        world.say(2, "after").await;
+        assert_eq!(seqs(&read(&mut reader, 1).await.0), [summary.head.0 + 2]);
+    }
+}
+
+#[tokio::test]
 async fn one_who_is_behind_pages_from_the_store_and_joins_the_tail() {
     let world = World::new(HubConfig { tail_entries_max: 4, ..HubConfig::default() }).await;
     for number in 0..50 {
