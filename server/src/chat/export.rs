@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 use suda_schema::entry::Entry;
+use suda_schema::summary::ChannelSummary;
 use suda_schema::{ChannelId, Seq, UserId};
 
 use super::friends::{FRIENDS_PAGE_MAX, List};
@@ -108,7 +109,8 @@ impl Export {
         let mut values = Vec::new();
         for channel in left.split_off(left.len().saturating_sub(CHANNELS_AT_ONCE)) {
             match self.chat.channel(self.user, channel).await {
-                Ok(summary) => values.push(of_kind("channel", &summary)),
+                // The newest message is mostly somebody else's, and not the owner's to take along.
+                Ok(summary) => values.push(of_kind("channel", &ChannelSummary { preview: None, ..summary })),
                 // Left meanwhile.
                 Err(ChatError::NotFound(_)) => {}
                 Err(error) => return Err(error),
