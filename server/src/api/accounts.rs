@@ -1,8 +1,11 @@
 //! Signing up, logging in and out, and the end of an account.
 
 use axum::Json as JsonBody;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use suda_schema::{DeviceId, UserId, WireError};
 use utoipa::ToSchema;
@@ -12,6 +15,7 @@ use super::caller::{Caller, Stranger};
 use super::error::ApiResult;
 use super::extract::Json;
 use super::routes::Routes;
+use crate::chat::ChatError;
 use crate::chat::accounts::SignUp;
 use crate::chat::auth::Login;
 use crate::chat::devices::NewDevice;
@@ -23,10 +27,12 @@ pub(super) fn routes() -> Routes<Api> {
         .post("/v1/refresh", refresh)
         .post("/v1/logout", log_out)
         .put("/v1/account/password", change_password)
+        .delete("/v1/account", delete_account)
+        .get("/v1/account/export", export)
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(sign_up, login, refresh, log_out, change_password))]
+#[openapi(paths(sign_up, login, refresh, log_out, change_password, delete_account, export))]
 pub(super) struct Doc;
 
 /// Handle and password, and the device that logs in.
@@ -54,6 +60,14 @@ struct PasswordChange {
     old: String,
     /// The new one: 8 to 1024 bytes.
     new: String,
+}
+
+/// What it takes to delete an account.
+#[derive(Deserialize, ToSchema)]
+struct Deletion {
+    /// The password, once more. Not for accounts of an identity provider, which have none.
+    #[serde(default)]
+    password: Option<String>,
 }
 
 /// A device that is logged in.
@@ -168,3 +182,50 @@ async fn change_password(
     caller.may_try_password(&api)?;
     Ok(api.chat().change_password(caller.user, caller.device, &change.old, &change.new).await?.into())
 }
+
+/// Delete one's account
+///
+/// It is over at once, on all devices. The text of one's messages is erased, which may take a while; they keep their
+/// place. The handle is never given to anybody else.
+#[utoipa::path(delete, path = "/v1/account", tag = "accounts", security(("token" = [])), request_body = Deletion, responses(
+    (status = 204),
+    (status = 401, body = WireError, description = "`wrong_credentials`: the password is wrong"),
+    (status = "default", body = WireError),
+))]
+async fn delete_account(
+    State(api): State<Api>,
+    caller: Caller,
+    Json(request): Json<Deletion>,
+) -> ApiResult<StatusCode> {
+    caller.may_try_password(&api)?;
+    api.chat().delete_account(caller.user, request.password.as_deref()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Everything there is of one's account
+///
+/// One JSON object a line, each with a `kind`: the account, devices, lists of others, channels, one's own messages. The
+/// last line is `{"kind": "end"}`; without it the export broke off.
+#[utoipa::path(get, path = "/v1/account/export", tag = "accounts", security(("token" = [])), responses(
+    (status = 200, body = String, content_type = "application/x-ndjson"),
+    (status = "default", body = WireError),
+))]
+async fn export(State(api): State<Api>, caller: Caller) -> ApiResult<Response> {
+    // The first page is read before the answer begins, so that what is wrong can still be said as an error.
+    let mut export = api.chat().export(caller.user);
+    let first = export.page().await?;
+    let pages = stream::try_unfold((Some(export), first), |(export, page)| async move {
+        let Some(mut export) = export else { return Ok(None) };
+        let Some(page) = page else { return Ok(Some((END.to_owned(), (None, None)))) };
+        let lines: String = page.iter().flat_map(|value| [value.to_string(), "\n".to_owned()]).collect();
+        let next = export.page().await.inspect_err(|error| tracing::error!(%error, "an export broke off"))?;
+        Ok::<_, ChatError>(Some((lines, (Some(export), next))))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-ndjson"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"suda-export.ndjson\""),
+    ];
+    Ok((headers, Body::from_stream(pages)).into_response())
+}
+
+const END: &str = "{\"kind\":\"end\"}\n";

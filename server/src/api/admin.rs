@@ -29,6 +29,7 @@ pub(super) fn routes() -> Routes<Api> {
         .get("/admin/users", users)
         .post("/admin/users", create_user)
         .get("/admin/users/{user}", user)
+        .delete("/admin/users/{user}", delete_user)
         .put("/admin/users/{user}/password", set_password)
         .post("/admin/users/{user}/logout", log_out)
         .delete("/admin/users/{user}/devices/{device}", log_out_device)
@@ -176,6 +177,12 @@ async fn user(State(api): State<Api>, Path(user): Path<String>) -> ApiResult<Jso
     let channels = api.chat().joined_channels(info.user).await?.len();
     let connected = api.inner.parts.sessions.has_user(info.user);
     Ok(JsonBody(UserDetails { info, devices, channels, connected }))
+}
+
+async fn delete_user(State(api): State<Api>, Path(user): Path<String>) -> ApiResult<StatusCode> {
+    let user = api.chat().account(&user).await?.user;
+    api.chat().delete_account_as_operator(user).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn set_password(

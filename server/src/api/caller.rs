@@ -21,6 +21,8 @@ pub struct ApiRates {
     pub address: Rate,
     /// Calls of one user.
     pub user: Rate,
+    /// Sends of one user, here and on links.
+    pub send: Rate,
     /// Passwords tried from one address.
     pub login_address: Rate,
     /// Passwords tried for one handle.
@@ -34,6 +36,7 @@ impl Default for ApiRates {
         Self {
             address: Rate::new(1_000, 200.0),
             user: Rate::new(400, 50.0),
+            send: Rate::new(200, 50.0),
             login_address: Rate::new(30, 0.5),
             login_handle: Rate::new(10, 0.1),
             sign_up_address: Rate::new(20, 0.1),
@@ -88,6 +91,11 @@ impl FromRequestParts<Api> for Stranger {
 pub(super) struct Caller(session::Caller);
 
 impl Caller {
+    /// Sending, by whatever way: links count into the same bucket.
+    pub(super) fn may_send(&self, api: &Api) -> ApiResult<()> {
+        take(api, What::Send, Who::User(self.user), api.config().rates.send)
+    }
+
     /// Trying one's own password.
     pub(super) fn may_try_password(&self, api: &Api) -> ApiResult<()> {
         take(api, What::Login, Who::User(self.user), api.config().rates.login_handle)

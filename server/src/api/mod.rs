@@ -16,6 +16,7 @@ mod accounts;
 mod admin;
 mod around;
 mod caller;
+mod channels;
 mod devices;
 mod discovery;
 mod error;
@@ -24,10 +25,13 @@ mod fallback;
 mod friends;
 mod health;
 pub mod http3;
+mod members;
+mod messages;
 mod metrics;
 mod openapi;
 mod profile;
 mod routes;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -35,7 +39,7 @@ mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
@@ -45,6 +49,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 pub use caller::ApiRates;
 pub use discovery::SignUp;
 pub use metrics::ApiMetrics;
+pub use sync::Ears;
 
 use crate::channel::Hubs;
 use crate::chat::Chat;
@@ -109,6 +114,8 @@ pub struct ApiParts {
     pub hubs: Hubs,
     /// Who is connected.
     pub sessions: Sessions,
+    /// Who waits in long polls; the node's bell rings it.
+    pub ears: Ears,
     /// How often may be called.
     pub limiter: Arc<RateLimiter>,
     /// How it behaves.
@@ -126,6 +133,8 @@ struct Inner {
     metrics: ApiMetrics,
     started_at_ms: u64,
     draining: AtomicBool,
+    /// How many long polls wait.
+    waiting: AtomicUsize,
 }
 
 impl Api {
@@ -135,12 +144,14 @@ impl Api {
         let metrics = ApiMetrics::new();
         parts.metrics.register(|registry| metrics.register(registry));
         let started_at_ms = parts.chat.clock().now_ms();
-        Self { inner: Arc::new(Inner { parts, metrics, started_at_ms, draining: AtomicBool::new(false) }) }
+        let (draining, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self { inner: Arc::new(Inner { parts, metrics, started_at_ms, draining, waiting }) }
     }
 
-    /// From now on `/readyz` fails.
+    /// From now on `/readyz` fails, and nobody waits in a long poll.
     pub fn drain(&self) {
         self.inner.draining.store(true, Ordering::Relaxed);
+        self.ears().ring_all();
     }
 
     /// The router, for all listeners.
@@ -175,6 +186,14 @@ impl Api {
 
     fn chat(&self) -> &Chat {
         &self.inner.parts.chat
+    }
+
+    fn hubs(&self) -> &Hubs {
+        &self.inner.parts.hubs
+    }
+
+    fn ears(&self) -> &Ears {
+        &self.inner.parts.ears
     }
 
     fn limiter(&self) -> &RateLimiter {
@@ -217,4 +236,8 @@ fn routes() -> Routes<Api> {
         .with(users::routes())
         .with(devices::routes())
         .with(friends::routes())
+        .with(channels::routes())
+        .with(members::routes())
+        .with(messages::routes())
+        .with(sync::routes())
 }

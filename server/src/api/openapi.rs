@@ -9,7 +9,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::routes::Routes;
-use super::{Api, accounts, devices, discovery, friends, health, profile, users};
+use super::{Api, accounts, channels, devices, discovery, friends, health, members, messages, profile, sync, users};
 
 pub(super) fn routes() -> Routes<Api> {
     Routes::new().get("/v1/openapi.json", openapi)
@@ -50,6 +50,10 @@ pub(super) fn document() -> OpenApi {
         users::Doc::openapi(),
         devices::Doc::openapi(),
         friends::Doc::openapi(),
+        channels::Doc::openapi(),
+        members::Doc::openapi(),
+        messages::Doc::openapi(),
+        sync::Doc::openapi(),
     ];
     for area in areas {
         document.merge(area);

@@ -21,9 +21,9 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::api::http3::{Http3, Http3Config};
-use crate::api::{Api, ApiParts, NodeFacts};
+use crate::api::{Api, ApiParts, Ears, NodeFacts};
 use crate::channel::{HubMetrics, Hubs};
-use crate::chat::Chat;
+use crate::chat::{Bell, Chat, Topic};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::link::{Link, LinkMetrics, Listeners, OnLink, Serving};
@@ -37,7 +37,7 @@ pub use clockwork::{BEHIND_MS_TOLERATED, behind_ms, latest_ms};
 pub use parts::tls as tls_config;
 pub use ready::Ready;
 
-/// How often channels whose deletion was cut short are looked for.
+/// How often deletions that were cut short are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
 /// A node that runs.
@@ -69,7 +69,7 @@ impl Node {
         }
         let certificate = CertStore::open(&parts::tls(&settings), &data, clock.clone())?;
 
-        let bell = Arc::new(LocalBell::new());
+        let bell = Arc::new(NodeBell::default());
         let chat = Chat::new(store.clone(), clock.clone(), number, bell.clone(), parts::chat(&settings)?)?;
         chat.warm_up().await?;
         // Whatever this node's former life has left behind is offline.
@@ -87,7 +87,7 @@ impl Node {
             limiter.clone(),
             number,
         );
-        bell.connect(hubs.clone(), sessions.clone());
+        bell.local.connect(hubs.clone(), sessions.clone());
 
         let listeners = Listeners::bind(parts::link(&settings), &certificate)?;
         let http3 = http3(&settings, listeners.addr(), &certificate)?;
@@ -117,6 +117,7 @@ impl Node {
             chat: chat.clone(),
             hubs: hubs.clone(),
             sessions: sessions.clone(),
+            ears: bell.ears.clone(),
             limiter,
             config: parts::api(&settings),
             facts,
@@ -188,6 +189,20 @@ fn http3(settings: &Settings, public: SocketAddr, certificate: &CertStore) -> an
     Ok(Some(Http3::bind(config, certificate)?))
 }
 
+/// What chat rings: hubs and sessions, and long polls.
+#[derive(Default)]
+struct NodeBell {
+    local: LocalBell,
+    ears: Ears,
+}
+
+impl Bell for NodeBell {
+    fn ring(&self, topic: Topic) {
+        self.local.ring(topic);
+        self.ears.ring(topic);
+    }
+}
+
 /// What is done with each new link: a session in a task of its own, under the link's span.
 fn on_link(sessions: Sessions) -> OnLink {
     Arc::new(move |link: Arc<dyn Link>| {
@@ -210,6 +225,11 @@ async fn sweep(chat: Chat) {
             Ok(0) => {}
             Ok(swept) => tracing::info!(swept, "finished deleting channels"),
             Err(error) => tracing::warn!(%error, "deleted channels can't be swept away"),
+        }
+        match chat.erase_leaving().await {
+            Ok(0) => {}
+            Ok(erased) => tracing::info!(erased, "finished erasing accounts"),
+            Err(error) => tracing::warn!(%error, "deleted accounts can't be erased"),
         }
         tokio::time::sleep(SWEEP_EVERY).await;
     }

@@ -205,6 +205,7 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
         rates: ApiRates {
             address: rate.http_address,
             user: rate.http_user,
+            send: rate.sends,
             login_address: rate.login_address,
             login_handle: rate.login_handle,
             sign_up_address: rate.sign_up_address,

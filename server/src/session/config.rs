@@ -76,7 +76,7 @@ impl Default for SessionConfig {
             token_warning_ms: 60_000,
             links_max: 100_000,
             links_per_user_max: 32,
-            attachments_max: 100,
+            attachments_max: 256,
             opening_max: 16,
             requests_max: 16,
             request_within_ms: 15_000,

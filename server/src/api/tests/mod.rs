@@ -4,6 +4,8 @@ mod accounts;
 mod admin;
 mod general;
 mod people;
+mod talk;
+mod wait;
 
 use std::net::SocketAddr;
 
@@ -16,7 +18,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::channel::{HubConfig, HubMetrics};
-use crate::chat::{ChatConfig, testing};
+use crate::chat::{Bell, ChatConfig, Topic, testing};
 use crate::link::PlainHttp;
 use crate::session::{LocalBell, SessionConfig, SessionMetrics};
 use crate::store::Store;
@@ -27,6 +29,20 @@ pub(super) struct Node {
     pub(super) api: Api,
     pub(super) router: Router,
     _data: tempfile::TempDir,
+}
+
+/// As the node's.
+#[derive(Default)]
+struct TestBell {
+    local: LocalBell,
+    ears: Ears,
+}
+
+impl Bell for TestBell {
+    fn ring(&self, topic: Topic) {
+        self.local.ring(topic);
+        self.ears.ring(topic);
+    }
 }
 
 /// The token of `/admin`.
@@ -96,14 +112,14 @@ impl Node {
 
     pub(super) fn with(config: ApiConfig) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let bell = Arc::new(LocalBell::new());
+        let bell = Arc::new(TestBell::default());
         let clock = Clock::manual(testing::NOW_MS, 1);
         let chat = Chat::new(Store::memory(), clock.clone(), 1, bell.clone(), ChatConfig::default()).unwrap();
         let limiter = Arc::new(RateLimiter::new(clock));
         let hubs = Hubs::new(chat.clone(), HubConfig::default(), HubMetrics::default());
         let (session_config, session_metrics) = (SessionConfig::default(), SessionMetrics::default());
         let sessions = Sessions::new(chat.clone(), hubs.clone(), session_config, session_metrics, limiter.clone(), 1);
-        bell.connect(hubs.clone(), sessions.clone());
+        bell.local.connect(hubs.clone(), sessions.clone());
         let certificate = CertStore::open(&TlsConfig::default(), data.path(), chat.clock().clone()).unwrap();
         let facts = NodeFacts {
             node: 1,
@@ -118,6 +134,7 @@ impl Node {
             chat,
             hubs,
             sessions,
+            ears: bell.ears.clone(),
             limiter,
             config,
             facts,
