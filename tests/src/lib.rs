@@ -1,5 +1,9 @@
-//! What the end-to-end tests share: a thin client that speaks the wire and nothing more.
+//! What the end-to-end tests share: a node as a process of its own ([`node`]), people on it ([`people`]), a thin client that
+//! speaks the wire and nothing more ([`client`]), and a judge of what they have seen ([`checker`]).
 //!
-//! It knows no session: a test says itself what goes over which stream, well-formed or not.
+//! The client knows no session: a test says itself what goes over which stream, well-formed or not.
 
+pub mod checker;
 pub mod client;
+pub mod node;
+pub mod people;
