@@ -39,15 +39,20 @@ fn commits(criterion: &mut Criterion) {
 
 fn by_writers(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, name: &str, store: &Store) {
     for writers in WRITERS {
-        group.bench_function(BenchmarkId::new(name, writers), |bencher| {
-            bencher.iter_custom(|commits| {
-                runtime.block_on(together(writers, commits, |key| {
-                    let store = store.clone();
-                    async move { set(&store, key).await.expect("a commit") }
-                }))
-            });
-        });
+        one(group, runtime, name, store, writers);
     }
+}
+
+fn one(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, name: &str, store: &Store, writers: u64) {
+    group.bench_function(BenchmarkId::new(name, writers), |bencher| {
+        bencher.iter_custom(|commits| {
+            let store = store.clone();
+            runtime.block_on(together(writers, commits, move |key| {
+                let store = store.clone();
+                async move { set(&store, key).await.expect("a commit") }
+            }))
+        });
+    });
 }
 
 async fn set(store: &Store, key: u64) -> Result<(), StoreError> {
@@ -119,15 +124,7 @@ mod foundationdb {
                     runtime.block_on(together(writers, commits, move |key| bare(Arc::clone(&database), key)))
                 });
             });
-            group.bench_function(BenchmarkId::new("foundationdb", writers), |bencher| {
-                bencher.iter_custom(|commits| {
-                    let store = store.clone();
-                    runtime.block_on(together(writers, commits, move |key| {
-                        let store = store.clone();
-                        async move { set(&store, key).await.expect("a commit") }
-                    }))
-                });
-            });
+            one(group, runtime, "foundationdb", &store, writers);
         }
     }
 
