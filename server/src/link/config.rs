@@ -21,7 +21,7 @@ pub struct LinkConfig {
     pub origins: Vec<String>,
 
     /// How many links at once, of all kinds. An idle one with one stream costs, without its session: 9 KiB on WebSocket,
-    /// 19 KiB with TLS, 35 KiB on raw QUIC, 70 KiB on WebTransport.
+    /// 19 KiB with TLS, 35 KiB on raw QUIC, 68 KiB on WebTransport.
     pub links_max: usize,
     /// How many links from one IPv4 address, or one IPv6 /64, at once. A household or an office behind one address
     /// shares it.
