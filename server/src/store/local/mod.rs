@@ -11,6 +11,8 @@ mod embedded;
 mod memory;
 mod overlay;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod txn;
 mod watches;
 mod window;

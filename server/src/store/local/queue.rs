@@ -11,13 +11,18 @@ use super::committer::{Committer, Request};
 use crate::store::{Metrics, StoreError};
 
 /// The most commits that wait for the one that is being made durable. Further ones wait for a place.
-const WAITING_MAX: usize = 4_096;
+pub(super) const WAITING_MAX: usize = 4_096;
 /// So long at most.
 const PLACE_WAIT_MS_MAX: u64 = 10_000;
 /// The most commits in one update.
 const BATCH_COMMITS_MAX: usize = 1_024;
 /// An update ends with the commit that brings it to so many bytes.
 const BATCH_BYTES_MAX: usize = 16 << 20;
+
+/// How often it is looked whether more have come, before the first is committed.
+const GATHER_LOOKS_MAX: u32 = 5;
+/// The pause before each look.
+const GATHER_LOOK_US: u64 = 50;
 
 pub(super) struct Queue {
     sender: Option<mpsc::Sender<Request>>,
@@ -59,7 +64,9 @@ impl Drop for Queue {
 }
 
 fn work(mut committer: Committer, mut requests: mpsc::Receiver<Request>) {
+    let mut last_batch = 0;
     while let Some(first) = requests.blocking_recv() {
+        gather(&requests, last_batch);
         let mut bytes = first.bytes();
         let mut batch = vec![first];
         while batch.len() < BATCH_COMMITS_MAX
@@ -69,6 +76,19 @@ fn work(mut committer: Committer, mut requests: mpsc::Receiver<Request>) {
             bytes += next.bytes();
             batch.push(next);
         }
+        last_batch = batch.len();
         committer.commit(batch);
+    }
+}
+
+/// Those that were just answered tend to come again at once. Who takes only the first of them into the next update
+/// makes the others wait for the one after it, and halves what goes into each: so this waits a moment for as many as
+/// there were. A single writer never waits.
+fn gather(requests: &mpsc::Receiver<Request>, last_batch: usize) {
+    for _ in 0..GATHER_LOOKS_MAX {
+        if requests.len() + 1 >= last_batch {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(GATHER_LOOK_US));
     }
 }

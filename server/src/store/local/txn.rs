@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::future::ready;
 use std::iter::Peekable;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::Local;
 use super::backing::{Row, View};
@@ -21,6 +23,9 @@ use crate::store::{Page, Range, StoreError, TXN_AGE_MS_MAX};
 const FETCH_ROWS_MIN: usize = 16;
 /// The most rows that are read from the view at a time.
 const FETCH_ROWS_MAX: usize = 512;
+
+/// Who has waited so long for the outcome of a commit is told that it is unknown.
+const ANSWER_WAIT_MS_MAX: u64 = 60_000;
 
 pub(super) struct LocalTxn {
     local: Arc<Local>,
@@ -175,8 +180,11 @@ impl EngineTxn for LocalTxn {
             let (request, reply, stamps) = state.into_request();
             if let Some(request) = request {
                 self.local.driver.submit(request).await?;
-                // The committer answers all that it takes, unless it has ended in the middle.
-                let version = reply.await.unwrap_or(Err(StoreError::CommitUnknown))?;
+                // The committer answers all that it takes, unless it has ended in the middle, or the disk hangs.
+                let answer = timeout(Duration::from_millis(ANSWER_WAIT_MS_MAX), reply).await;
+                let version = answer.map_or(Err(StoreError::CommitUnknown), |reply| {
+                    reply.unwrap_or(Err(StoreError::CommitUnknown))
+                })?;
                 for stamp in stamps {
                     let _ = stamp.send(versionstamp(version));
                 }
