@@ -17,8 +17,9 @@ test: ## everything that must hold before a change lands: lints, documentation, 
 lint: ## formatting and clippy, FoundationDB's engine included
 	@scripts/lint.sh
 
-bench: ## the criterion suite
+bench: ## the criterion suite; writes docs/performance.md
 	cargo bench -p suda-benches $(ARGS)
+	cargo run -q --release -p suda-benches --bin suda-performance
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (30 unless told)
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

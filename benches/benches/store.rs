@@ -58,7 +58,7 @@ fn one(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, name: &str, 
 async fn set(store: &Store, key: u64) -> Result<(), StoreError> {
     store
         .run(|txn| async move {
-            txn.set(key.to_be_bytes(), vec![0x55; VALUE_BYTES]);
+            txn.set([&b"bench/"[..], &key.to_be_bytes()].concat(), vec![0x55; VALUE_BYTES]);
             Ok(())
         })
         .await
