@@ -182,9 +182,8 @@ impl EngineTxn for LocalTxn {
                 self.local.driver.submit(request).await?;
                 // The committer answers all that it takes, unless it has ended in the middle, or the disk hangs.
                 let answer = timeout(Duration::from_millis(ANSWER_WAIT_MS_MAX), reply).await;
-                let version = answer.map_or(Err(StoreError::CommitUnknown), |reply| {
-                    reply.unwrap_or(Err(StoreError::CommitUnknown))
-                })?;
+                let version = answer
+                    .map_or(Err(StoreError::CommitUnknown), |reply| reply.unwrap_or(Err(StoreError::CommitUnknown)))?;
                 for stamp in stamps {
                     let _ = stamp.send(versionstamp(version));
                 }
