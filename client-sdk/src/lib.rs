@@ -15,6 +15,7 @@
 #![deny(missing_docs)]
 
 pub mod backoff;
+pub mod core;
 pub mod frames;
 
 pub use suda_schema as schema;
