@@ -17,7 +17,8 @@ test: ## everything that must hold before a change lands: lints, documentation, 
 lint: ## formatting and clippy, FoundationDB's engine included
 	@scripts/lint.sh
 
-bench: ## the criterion suite; writes docs/performance.md
+bench: ## the benchmarks; writes docs/performance.md
+	cargo build -q --release -p suda-server --bin suda
 	cargo bench -p suda-benches $(ARGS)
 	cargo run -q --release -p suda-benches --bin suda-performance
 

@@ -1,30 +1,22 @@
-//! The page: tables, each row beside its reference.
+//! The page: sections, each with a table in which each row stands beside its reference.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::Command;
+
+use suda_benches::figures;
 
 use crate::estimates::Estimate;
 
-/// What the figures were made on.
-pub(crate) struct Machine {
-    processor: String,
-    cores: usize,
-    commit: String,
+/// A part of the page.
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    /// What is below the title; `None` if it was not measured.
+    pub(crate) body: Option<String>,
 }
 
-impl Machine {
-    pub(crate) fn this(root: &Path) -> Self {
-        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(root).output();
-        Self {
-            processor: model.map_or_else(|| "unknown".to_owned(), |(_, name)| name.to_owned()),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            commit: commit.map_or_else(|_| String::new(), |out| String::from_utf8_lossy(&out.stdout).trim().to_owned()),
-        }
-    }
+/// What is between a section's title and its table.
+pub(crate) fn about(text: &str, commit: &str) -> String {
+    format!("{text}\n\nMeasured at commit {commit}.\n\n")
 }
 
 /// A table of the page.
@@ -42,7 +34,8 @@ const TABLES: &[Table] = &[
         title: "Frames",
         about: "One frame with a text of 128 bytes, written and read. The reference copies the same bytes. Allocations, \
                 stated by a test (`schema/tests/allocations.rs`): writing into a used buffer none, reading a `send` one \
-                (the text), a frame made from encoded entries none.",
+                (the text), a frame made from encoded entries none. *Ratio* is this row's rate divided by its reference's \
+                (above 1: faster than the reference).",
         prefix: "codec/",
         reference: |_| Some("codec/bare/copy".to_owned()),
     },
@@ -51,7 +44,7 @@ const TABLES: &[Table] = &[
         about: "One key of 128 bytes set in a transaction and acknowledged, with 1 to 256 writers who each wait for one \
                 commit before the next. The reference for `embedded` is a loop of append and `fdatasync` on the same file \
                 system; for `foundationdb` the same loop on the binding itself. `memory` is durable in nothing: it shows \
-                what the transaction layer costs.",
+                what the transaction layer costs. *Ratio* as above.",
         prefix: "store_commit/",
         reference: |name| {
             let writers = name.rsplit_once('/')?.1;
@@ -65,39 +58,57 @@ const TABLES: &[Table] = &[
     },
 ];
 
-/// The whole page.
-pub(crate) fn write(estimates: &BTreeMap<String, Estimate>, machine: &Machine) -> String {
+/// The whole page. A section that was not measured is as the old page has it.
+pub(crate) fn write(sections: &[Section], old: &str) -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let mut page = format!(
-        "# Performance\n\nMade by `make bench`; don't edit. Commit {}, {} × {}.\n\nThe machine is shared and noisy: compare \
-         within a table, and trust ratios and medians. *Ratio* is this row's rate divided by its reference's in the same \
-         run (above 1: faster than the reference).\n",
-        machine.commit, machine.cores, machine.processor
+        "# Performance\n\nMade by `make bench`; don't edit. Measured on {} × {}.\n\nThe machine is shared and noisy: compare \
+         within a table, and trust ratios and medians.\n",
+        std::thread::available_parallelism().map_or(1, usize::from),
+        model.map_or("unknown", |(_, name)| name),
     );
-    for table in TABLES {
-        let rows: Vec<_> = estimates.iter().filter(|(name, _)| name.starts_with(table.prefix)).collect();
-        if rows.is_empty() {
-            continue;
+    for Section { title, body } in sections {
+        let before = || old.split("\n## ").find_map(|section| section.strip_prefix(*title)).map(str::trim);
+        if let Some(body) = body.as_deref().map(str::trim).or_else(before) {
+            let _ = write!(page, "\n## {title}\n\n{body}\n");
         }
-        let _ = write!(page, "\n## {}\n\n{}\n\n", table.title, table.about);
-        page.push_str("| what | median | 95 % interval | per second | ratio |\n|---|---:|---:|---:|---:|\n");
+    }
+    page
+}
+
+/// The sections of what criterion measures.
+pub(crate) fn criterion(estimates: &BTreeMap<String, Estimate>) -> Vec<Section> {
+    let commit = figures::commit();
+    TABLES.iter().map(|table| Section { title: table.title, body: table.body(estimates, &commit) }).collect()
+}
+
+impl Table {
+    fn body(&self, estimates: &BTreeMap<String, Estimate>, commit: &str) -> Option<String> {
+        let rows: Vec<_> = estimates.iter().filter(|(name, _)| name.starts_with(self.prefix)).collect();
+        if rows.is_empty() {
+            return None;
+        }
+        let mut body = about(self.about, commit);
+        body.push_str("| what | median | 95 % interval | per second | ratio |\n|---|---:|---:|---:|---:|\n");
         for (name, estimate) in sorted(rows) {
-            let reference = (table.reference)(name).filter(|reference| reference != name);
+            let reference = (self.reference)(name).filter(|reference| reference != name);
             let ratio = reference.and_then(|reference| estimates.get(&reference)).map_or_else(
                 || "reference".to_owned(),
                 |reference| format!("{:.2}", reference.median_ns / estimate.median_ns),
             );
             let _ = writeln!(
-                page,
+                body,
                 "| `{}` | {} | {} – {} | {:.0} | {ratio} |",
-                name.trim_start_matches(table.prefix),
+                name.trim_start_matches(self.prefix),
                 time(estimate.median_ns),
                 time(estimate.low_ns),
                 time(estimate.high_ns),
                 1e9 / estimate.median_ns,
             );
         }
+        Some(body)
     }
-    page
 }
 
 /// By name, and by number where names end in one.

@@ -172,11 +172,16 @@ impl NodeProcess {
             .unwrap_or_else(|error| panic!("{method} {path}: {error:#}"))
     }
 
+    /// The process, for `/proc`.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.running().as_ref().expect("a node that runs").child.id()
+    }
+
     /// What the process has used so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let pid = self.running().as_ref().expect("a node that runs").child.id();
-        usage(pid).expect("/proc")
+        usage(self.pid()).expect("/proc")
     }
 
     /// Everything that it has logged, in all its lives.
