@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 
 flags=$(scripts/wasm-target.sh) || exit 3
 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags" \
-  cargo build --target wasm32-unknown-unknown -p suda-schema -p suda-client -p suda-wasm
+  cargo build --target wasm32-unknown-unknown --no-default-features -p suda-schema -p suda-client -p suda-wasm

@@ -20,7 +20,7 @@ const ROOM_MAX: usize = 20_000;
 
 impl From<WireError> for Failure {
     fn from(error: WireError) -> Self {
-        Self { retry: error.code.retry(), retry_after_ms: error.retry_after_ms, message: error.to_string() }
+        Self::refused(error)
     }
 }
 

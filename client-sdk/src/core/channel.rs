@@ -294,7 +294,7 @@ impl Core {
             _ => (ErrorCode::FORBIDDEN, "not a member of this channel"),
         };
         for ask in asks {
-            let failure = Failure { retry: error.retry(), retry_after_ms: None, message: text.to_owned() };
+            let failure = Failure::refused(WireError::new(error, text));
             self.events.push(Event::History { request: RequestId(ask.query.request), page: Err(failure) });
         }
         for pending in self.outbox.give_up(channel) {

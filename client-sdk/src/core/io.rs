@@ -134,12 +134,21 @@ pub struct Failure {
     pub retry_after_ms: Option<u64>,
     /// For people.
     pub message: String,
+    /// What the server has answered, if it did.
+    pub refused: Option<WireError>,
 }
 
 impl Failure {
+    /// What the server has refused.
+    #[must_use]
+    pub fn refused(error: WireError) -> Self {
+        let (retry, retry_after_ms, message) = (error.code.retry(), error.retry_after_ms, error.to_string());
+        Self { retry, retry_after_ms, message, refused: Some(error) }
+    }
+
     /// Something that may work later.
     pub fn later(message: impl Into<String>) -> Self {
-        Self { retry: Retry::Later, retry_after_ms: None, message: message.into() }
+        Self { retry: Retry::Later, retry_after_ms: None, message: message.into(), refused: None }
     }
 }
 

@@ -48,7 +48,7 @@ use suda_schema::control::{Presence, PresenceQuery};
 use suda_schema::entry::Entry;
 use suda_schema::open::Activity;
 use suda_schema::summary::{ChannelSummary, MemberMark};
-use suda_schema::{ChannelId, DeviceId, Seq, UserId};
+use suda_schema::{ChannelId, ClientMsgId, DeviceId, Seq, UserId};
 
 use self::channel::{Att, Channel};
 use self::config::Config;
@@ -93,6 +93,7 @@ pub struct Core {
     presence_asks: VecDeque<(PresenceQuery, bool)>,
     next_request: u32,
     state_due_ms: Option<u64>,
+    login: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Core {
@@ -130,6 +131,7 @@ impl Core {
             presence_asks: VecDeque::new(),
             next_request: 1,
             state_due_ms: None,
+            login: None,
         };
         core.restore(now_ms);
         core
@@ -140,6 +142,7 @@ impl Core {
             Ok(saved) => saved,
             Err(error) => return self.events.push(Event::StorageFailed(error.0)),
         };
+        self.login = saved.login;
         if let Some(state) = saved.state {
             (self.me, self.device) = (state.user, state.device);
             self.user_cursor = Some(state.user_cursor);
@@ -380,6 +383,77 @@ impl Core {
         };
         let kept = self.storage.put_state(&state);
         self.kept(kept);
+    }
+
+    /// The login that was kept, as the driver has put it.
+    #[must_use]
+    pub fn kept_login(&self) -> Option<&[u8]> {
+        self.login.as_deref()
+    }
+
+    /// Keeps a login for the next time, or none.
+    pub fn keep_login(&mut self, login: Option<Vec<u8>>) {
+        let put = self.storage.put_login(login.as_deref());
+        self.kept(put);
+        self.login = login;
+    }
+
+    /// Somebody has logged in: connects as them. What is known of somebody else is forgotten.
+    pub fn log_in(&mut self, now_ms: u64, user: UserId, device: DeviceId, token: Token) {
+        if self.me != user && self.me != UserId::default() {
+            self.disconnect(now_ms);
+            self.forget_all();
+        }
+        if self.device != device {
+            // Another device's place in the log is not this one's; the list of channels is looked through anew.
+            (self.complete, self.live_ms) = (false, 0);
+        }
+        (self.me, self.device) = (user, device);
+        self.token(now_ms, Ok(token));
+        self.connect(now_ms);
+    }
+
+    /// Nobody is logged in any more: everything is forgotten.
+    pub fn log_out(&mut self, now_ms: u64) {
+        self.disconnect(now_ms);
+        self.forget_all();
+        self.keep_login(None);
+        self.token(now_ms, Ok(Token::default()));
+    }
+
+    fn forget_all(&mut self) {
+        let cleared = self.storage.clear();
+        self.kept(cleared);
+        for (channel, _) in std::mem::take(&mut self.channels) {
+            self.events.push(Event::ChannelGone(channel));
+        }
+        self.busy.clear();
+        self.outbox = Outbox::default();
+        self.presence.clear();
+        self.presence_asks.clear();
+        (self.me, self.device) = (UserId::default(), DeviceId::default());
+        (self.user_cursor, self.complete, self.live_ms) = (None, false, 0);
+        self.state_due_ms = None;
+        self.events.push(Event::ChannelList);
+    }
+
+    /// What the server has said of a channel by another way, such as when it was made.
+    pub fn learn(&mut self, now_ms: u64, summary: ChannelSummary) {
+        self.summary(summary);
+        self.events.push(Event::ChannelList);
+        self.state_changed(now_ms);
+        self.tick(now_ms);
+    }
+
+    /// An id that nobody has had before.
+    pub fn new_id(&mut self) -> ClientMsgId {
+        self.rng.message_id()
+    }
+
+    /// Whether a link is of any use. One that is not may be dropped.
+    #[must_use]
+    pub fn has_link(&self, link: LinkId) -> bool {
+        self.connection.links.contains_key(&link)
     }
 
     fn request(&mut self) -> RequestId {

@@ -22,6 +22,8 @@ pub struct Saved {
     pub state: Option<State>,
     /// The sends that were added to the outbox and not removed, in the order they were added.
     pub outbox: Vec<Pending>,
+    /// The login that was put last, as the driver has it.
+    pub login: Option<Vec<u8>>,
 }
 
 /// The small things.
@@ -60,6 +62,10 @@ pub trait Storage: Send {
     fn outbox_add(&mut self, pending: &Pending) -> Result<(), StorageError>;
     /// A send was answered.
     fn outbox_remove(&mut self, channel: ChannelId, id: ClientMsgId) -> Result<(), StorageError>;
+    /// Keeps a login in place of the one before, or none. It is as good as a password.
+    fn put_login(&mut self, login: Option<&[u8]>) -> Result<(), StorageError>;
+    /// Forgets everything but the login.
+    fn clear(&mut self) -> Result<(), StorageError>;
     /// Whether anything is kept at all: if not, the core does not put together what would be thrown away.
     fn keeps(&self) -> bool {
         true
@@ -90,6 +96,12 @@ impl Storage for Volatile {
         Ok(())
     }
     fn outbox_remove(&mut self, _: ChannelId, _: ClientMsgId) -> Result<(), StorageError> {
+        Ok(())
+    }
+    fn put_login(&mut self, _: Option<&[u8]>) -> Result<(), StorageError> {
+        Ok(())
+    }
+    fn clear(&mut self) -> Result<(), StorageError> {
         Ok(())
     }
     fn keeps(&self) -> bool {
