@@ -55,7 +55,8 @@ impl Core {
     }
 
     fn is_wanted(&self, id: ChannelId, state: &Channel) -> bool {
-        !state.gone && (state.opened > 0 || !state.history.is_empty() || self.outbox.is_waiting(id))
+        // Whether a send is refused, the node says, whatever is thought here.
+        self.outbox.is_waiting(id) || !state.gone && (state.opened > 0 || !state.history.is_empty())
     }
 
     fn attachments_max(&self) -> usize {

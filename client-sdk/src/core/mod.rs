@@ -161,7 +161,7 @@ impl Core {
             let channel = pending.channel;
             // What was taken once is not refused for want of room now.
             let bytes = self.outbox.check(&Config::default(), &pending).unwrap_or(0);
-            self.outbox.push(pending, bytes);
+            self.outbox.restore(pending, bytes);
             self.channels.entry(channel).or_default().looked_ms = now_ms;
             self.busy.insert(channel);
         }
@@ -230,6 +230,12 @@ impl Core {
         let mut list: Vec<ChannelSummary> = live.filter_map(|channel| channel.summary.clone()).collect();
         list.sort_by_key(|summary| (std::cmp::Reverse(summary.last_at_ms), summary.channel));
         list
+    }
+
+    /// Whether that is all of them.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// One of them.

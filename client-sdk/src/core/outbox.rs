@@ -58,6 +58,8 @@ pub(super) struct Item {
     pub(super) pending: Pending,
     pub(super) bytes: usize,
     pub(super) way: Way,
+    /// Whether the node may have it: it went out once, on whichever link, or before the app began.
+    pub(super) tried: bool,
 }
 
 /// All sends that wait, by channel.
@@ -92,11 +94,32 @@ impl Outbox {
         Ok(bytes)
     }
 
+    pub(super) fn holds(&self, channel: ChannelId, id: ClientMsgId) -> bool {
+        self.item(channel, id).is_some()
+    }
+
+    pub(super) fn was_never_sent(&self, channel: ChannelId, id: ClientMsgId) -> bool {
+        self.item(channel, id).is_some_and(|item| !item.tried)
+    }
+
+    fn item(&self, channel: ChannelId, id: ClientMsgId) -> Option<&Item> {
+        self.queues.get(&channel)?.items.iter().find(|item| item.pending.id() == id)
+    }
+
+    /// What was kept from another life of the app may have gone out in it.
+    pub(super) fn restore(&mut self, pending: Pending, bytes: usize) {
+        let channel = pending.channel;
+        self.push(pending, bytes);
+        if let Some(item) = self.queues.get_mut(&channel).and_then(|queue| queue.items.back_mut()) {
+            item.tried = true;
+        }
+    }
+
     pub(super) fn push(&mut self, pending: Pending, bytes: usize) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
         let queue = self.queues.entry(pending.channel).or_default();
-        queue.items.push_back(Item { pending, bytes, way: Way::Waiting });
+        queue.items.push_back(Item { pending, bytes, way: Way::Waiting, tried: false });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -123,7 +146,7 @@ impl Outbox {
             return None;
         }
         let item = queue.items.iter_mut().take(window.max(1)).find(|item| item.way == Way::Waiting)?;
-        item.way = Way::Sent;
+        (item.way, item.tried) = (Way::Sent, true);
         Some(item.pending.send.clone())
     }
 

@@ -19,6 +19,21 @@ impl Core {
     /// is acknowledged or refused for good; [`Event::Sent`] says which. Sends of one channel arrive in this order.
     pub fn send(&mut self, now_ms: u64, channel: ChannelId, op: Op) -> Result<ClientMsgId, SendError> {
         let id = self.rng.message_id();
+        self.send_as(now_ms, channel, id, op)
+    }
+
+    /// The same under an id of the app's own: a UUID, such as that of a send that was refused. One that waits already is
+    /// not sent twice.
+    pub fn send_as(
+        &mut self,
+        now_ms: u64,
+        channel: ChannelId,
+        id: ClientMsgId,
+        op: Op,
+    ) -> Result<ClientMsgId, SendError> {
+        if self.outbox.holds(channel, id) {
+            return Ok(id);
+        }
         let pending = Pending { channel, at_ms: self.session.server_ms(now_ms), send: Send { client_msg_id: id, op } };
         let bytes = self.outbox.check(&self.config, &pending)?;
         let added = self.storage.outbox_add(&pending);
@@ -34,6 +49,21 @@ impl Core {
         self.events.push(Event::Channel(channel));
         self.tick(now_ms);
         Ok(id)
+    }
+
+    /// Takes back a send that has not gone out. `false` if it has, or is not there: then it is acknowledged or refused.
+    pub fn take_back(&mut self, now_ms: u64, channel: ChannelId, id: ClientMsgId) -> bool {
+        if !self.outbox.was_never_sent(channel, id) {
+            return false;
+        }
+        let Some(pending) = self.outbox.take(channel, id) else { return false };
+        let removed = self.storage.outbox_remove(channel, id);
+        self.kept(removed);
+        self.hide(channel, id);
+        self.shows_anew(channel, target(&pending.send.op));
+        self.choose = true;
+        self.tick(now_ms);
+        true
     }
 
     /// Whether an answer is waited for.

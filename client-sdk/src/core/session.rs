@@ -1,6 +1,7 @@
 //! The control stream: hello and welcome, the heartbeat, the user's own log, the list of channels.
 
-use suda_schema::codec::Decoded;
+use suda_schema::channel::DatagramDown;
+use suda_schema::codec::{Decoded, binary};
 use suda_schema::control::{
     Closing, ControlDown, ControlUp, Hints, Ping, SetActivity, Sync, SyncCursor, SyncPage, UserEntries, Welcome,
 };
@@ -81,6 +82,19 @@ impl Core {
                 self.lost(now_ms, link, code, None);
             }
             Piece::Fin | Piece::Reset(_) => self.stream_ended(now_ms, link, stream),
+        }
+        self.tick(now_ms);
+    }
+
+    /// A datagram came; one that can't be read is taken for lost.
+    pub fn datagram(&mut self, now_ms: u64, link: LinkId, body: &[u8]) {
+        let Some(state) = self.connection.links.get_mut(&link).filter(|link| link.phase == Phase::Live) else { return };
+        state.heard(now_ms);
+        if self.connection.current == Some(link) {
+            self.stalled(now_ms, false);
+        }
+        if let Ok(Decoded::Frame(DatagramDown::Typing(typing))) = binary::decode_body(body) {
+            self.typing_came(now_ms, typing);
         }
         self.tick(now_ms);
     }

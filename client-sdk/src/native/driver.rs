@@ -132,8 +132,9 @@ impl Shared {
         self.act(|core, now_ms| core.received(now_ms, link, stream, piece));
     }
 
-    /// A sign of life that belongs to no stream.
-    pub(super) fn heard(&self, _link: LinkId) {}
+    pub(super) fn datagram(&self, link: LinkId, body: &[u8]) {
+        self.act(|core, now_ms| core.datagram(now_ms, link, body));
+    }
 
     pub(super) fn link_ended(&self, link: LinkId, code: Option<CloseCode>) {
         self.act(|core, now_ms| core.link_ended(now_ms, link, code));

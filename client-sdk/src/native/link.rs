@@ -131,9 +131,17 @@ fn streams(
     tasks.spawn(serve(Arc::clone(shared), link, StreamId::CONTROL, control, waiting));
     let (watched, shared) = (conn.clone(), Arc::clone(shared));
     tasks.spawn(async move {
-        let error = match &watched {
-            StreamConn::Quic(conn) => conn.closed().await,
-            StreamConn::WebTransport(session) => session.quic().closed().await,
+        let error = loop {
+            // They end with the link.
+            let datagram = match &watched {
+                StreamConn::Quic(conn) => conn.read_datagram().await.ok(),
+                StreamConn::WebTransport(session) => session.datagram().await,
+            };
+            match (datagram, &watched) {
+                (Some(body), _) => shared.datagram(link, &body),
+                (None, StreamConn::Quic(conn)) => break conn.closed().await,
+                (None, StreamConn::WebTransport(session)) => break session.quic().closed().await,
+            }
         };
         shared.link_ended(link, code_of(&error));
     });

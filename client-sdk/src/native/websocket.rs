@@ -106,7 +106,7 @@ pub(super) async fn serve(
                     Err(_) => return Some(CloseCode::INTERNAL),
                 },
                 Message::Close(frame) => return frame.map(|frame| CloseCode(frame.code.into())),
-                _ => shared.heard(link),
+                _ => {}
             }
             tokio::task::consume_budget().await;
         }

@@ -30,6 +30,10 @@ impl Session {
         self.conn.close(u32::from(code.0).into(), b"");
     }
 
+    pub(super) async fn datagram(&self) -> Option<bytes::Bytes> {
+        self.conn.receive_datagram().await.ok().map(|datagram| datagram.payload())
+    }
+
     pub(super) async fn open(&self) -> Option<(Half, Half2)> {
         let (send, recv) = self.conn.open_bi().await.ok()?.await.ok()?;
         Some((Half::WebTransport(send), Half2::WebTransport(recv)))

@@ -1,0 +1,207 @@
+//! The SDK with a real node, over each transport.
+
+use std::time::Duration;
+
+use suda_client::core::io::Stopped;
+use suda_client::schema::channel::HistoryAt;
+use suda_client::schema::control::Status as Presence;
+use suda_client::schema::error::Retry;
+use suda_client::{Channel, Client, Delivery, ErrorCode, Event, Item, Kind, Seq, Status};
+use suda_tests::node::NodeProcess;
+use suda_tests::people::PASSWORD;
+
+/// How long anything may take, on a machine that is busy with other things.
+const WAIT: Duration = Duration::from_secs(30);
+const KINDS: [Kind; 3] = [Kind::Quic, Kind::WebTransport, Kind::WebSocket];
+
+#[track_caller]
+fn within<T>(waiting: impl Future<Output = T>) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    async move { tokio::time::timeout(WAIT, waiting).await.unwrap_or_else(|_| panic!("not in time: {caller}")) }
+}
+
+async fn client(node: &NodeProcess, kinds: &[Kind]) -> Client {
+    let url = format!("http://{}", node.http_addr());
+    Client::builder(url).app("suda-tests/1").device("a test").transports(kinds).connect().await.unwrap()
+}
+
+async fn sign_up(node: &NodeProcess, handle: &str, kinds: &[Kind]) -> Client {
+    let client = client(node, kinds).await;
+    within(client.sign_up(handle, PASSWORD)).await.unwrap();
+    within(client.online()).await.unwrap();
+    client
+}
+
+/// Follows the timeline until what is shown is so.
+async fn shows(channel: &Channel, mut is_so: impl FnMut(&[Item]) -> bool) -> Vec<Item> {
+    let (mut timeline, mut shown) = (channel.timeline(), Vec::new());
+    within(async {
+        loop {
+            timeline.next().await.expect("a client that lives").apply(&mut shown);
+            if is_so(&shown) {
+                return shown;
+            }
+        }
+    })
+    .await
+}
+
+/// Waits for an event of this kind, or after which something is so.
+#[track_caller]
+fn event<T>(events: &mut suda_client::Events, mut wanted: impl FnMut(Event) -> Option<T>) -> impl Future<Output = T> {
+    within(async move {
+        loop {
+            if let Some(found) = wanted(events.next().await.expect("a client that lives")) {
+                return found;
+            }
+        }
+    })
+}
+
+fn texts(items: &[Item]) -> Vec<&str> {
+    items.iter().filter_map(Item::text).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_talk_over_each_transport() {
+    let node = NodeProcess::start().await;
+    for kind in KINDS {
+        let [a, b] = ["kim", "lee"].map(|name| format!("{name}_{kind}"));
+        let (kim, lee) = (sign_up(&node, &a, &[kind]).await, sign_up(&node, &b, &[kind]).await);
+        assert_eq!(kim.transport(), Some(kind));
+        let here = within(kim.direct(lee.user())).await.unwrap();
+        let there = within(lee.direct(kim.user())).await.unwrap();
+        let ack = within(here.send("hello 👋").into_future()).await.unwrap();
+        shows(&there, |shown| texts(shown) == ["hello 👋"]).await;
+
+        within(there.react(ack.seq, "👍", true).into_future()).await.unwrap();
+        within(here.edit(ack.seq, "hello!").into_future()).await.unwrap();
+        let shown = shows(&there, |shown| texts(shown) == ["hello!"]).await;
+        assert_eq!(shown.iter().filter(|item| item.seq == Some(ack.seq)).count(), 1);
+        let mut events = kim.events();
+        there.mark_read(ack.seq);
+        let read = || here.marks().iter().any(|mark| mark.user == lee.user() && mark.read >= ack.seq);
+        event(&mut events, |_| read().then_some(())).await;
+        there.set_typing(true);
+        event(&mut events, |_| (here.typing() == [lee.user()]).then_some(())).await;
+        within(here.delete(ack.seq).into_future()).await.unwrap();
+        shows(&there, |shown| texts(shown).is_empty()).await;
+
+        // What can't be is refused, with a reason.
+        let error = within(here.edit(Seq(1 << 40), "nothing").into_future()).await.unwrap_err();
+        assert_eq!((error.code(), error.retry()), (Some(ErrorCode::NOT_FOUND), Retry::Never));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sends_are_shown_at_once_and_keep_their_order() {
+    const SENDS: usize = 60;
+    let node = NodeProcess::start().await;
+    let kim = sign_up(&node, "kim", &KINDS).await;
+    let notes = within(kim.direct(kim.user())).await.unwrap();
+    let mut entries = notes.entries(Seq::ZERO);
+    shows(&notes, |_| true).await;
+    kim.disconnect();
+    let sending: Vec<_> = (0..SENDS).map(|number| notes.send(format!("{number}"))).collect();
+    let shown = notes.items();
+    assert_eq!(texts(&shown).len(), SENDS);
+    assert!(shown.iter().filter(|item| item.text().is_some()).all(|item| item.delivery == Delivery::Waiting));
+    assert_eq!(kim.outbox_len(), SENDS);
+    kim.reconnect();
+    let mut last = Seq::ZERO;
+    for ack in sending {
+        let ack = within(ack.into_future()).await.unwrap();
+        assert!(ack.seq > last);
+        last = ack.seq;
+    }
+    assert_eq!(kim.outbox_len(), 0);
+    let mut got = Vec::new();
+    while entries.cursor() < last {
+        let entry = within(entries.next()).await.unwrap();
+        got.extend(suda_tests::people::text_of(&entry).map(str::to_owned));
+    }
+    assert_eq!(got, (0..SENDS).map(|number| number.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_a_group_friends_presence_and_devices() {
+    let node = NodeProcess::start().await;
+    let (kim, lee) = (sign_up(&node, "kim", &KINDS).await, sign_up(&node, "lee", &KINDS).await);
+    let (mut kims, mut lees) = (kim.events(), lee.events());
+    // Friends.
+    let found = within(kim.users().by_handle("lee")).await.unwrap();
+    assert_eq!(found.user, lee.user());
+    within(kim.friends().request(lee.user())).await.unwrap();
+    event(&mut lees, |event| matches!(event, Event::User(_)).then_some(())).await;
+    assert_eq!(within(lee.friends().received()).await.unwrap()[0].user, kim.user());
+    within(lee.friends().accept(kim.user())).await.unwrap();
+    event(&mut kims, |event| matches!(event, Event::User(_)).then_some(())).await;
+    let there = within(kim.ask_presence(&[lee.user()])).await.unwrap();
+    assert_eq!(there[0].status, Presence::Online);
+    lee.set_active(false);
+    event(&mut kims, |_| (kim.presence(lee.user())?.status == Presence::Idle).then_some(())).await;
+    // A group that lee does not look at: the list tells.
+    let group = within(kim.create_group("room", &[lee.user()])).await.unwrap();
+    let list =
+        |list: Vec<suda_client::schema::summary::ChannelSummary>| list.into_iter().find(|row| row.title == "room");
+    event(&mut lees, |_| list(lee.channels())).await;
+    within(group.send("first").into_future()).await.unwrap();
+    within(group.send("second").into_future()).await.unwrap();
+    event(&mut lees, |_| list(lee.channels()).filter(|row| row.unread == 2)).await;
+    let there = lee.channel(group.id());
+    let shown = shows(&there, |shown| texts(shown) == ["first", "second"]).await;
+    assert_eq!(there.summary().unwrap().unread, 2);
+    there.mark_read(shown.last().unwrap().seq.unwrap());
+    assert_eq!(there.summary().unwrap().unread, 0);
+    assert_eq!(within(group.members()).await.unwrap().len(), 2);
+    within(group.set_title("den")).await.unwrap();
+    event(&mut lees, |_| there.summary().filter(|row| row.title == "den")).await;
+    // Removed: what waits is refused, and the channel is gone.
+    within(group.remove_member(lee.user())).await.unwrap();
+    event(&mut lees, |event| (event == Event::ChannelGone(group.id())).then_some(())).await;
+    assert!(lee.channels().iter().all(|row| row.channel != group.id()));
+    let error = within(there.send("too late").into_future()).await.unwrap_err();
+    assert_eq!(error.retry(), Retry::Never, "{error}");
+    // Devices.
+    let second = client(&node, &KINDS).await;
+    within(second.login("kim", PASSWORD)).await.unwrap();
+    within(second.online()).await.unwrap();
+    assert_eq!(within(kim.devices().list()).await.unwrap().len(), 2);
+    let mut seconds = second.events();
+    within(kim.devices().log_out(second.device_id())).await.unwrap();
+    let why = event(&mut seconds, |_| if let Status::Stopped(why) = second.status() { Some(why) } else { None }).await;
+    assert_eq!(why, Stopped::LoggedOut);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_paged_back() {
+    const SENDS: u64 = 230;
+    let node = NodeProcess::start().await;
+    let kim = sign_up(&node, "kim", &KINDS).await;
+    let notes = within(kim.direct(kim.user())).await.unwrap();
+    let mut last = None;
+    for number in 0..SENDS {
+        last = Some(notes.send(format!("{number}")));
+    }
+    let last = within(last.unwrap().into_future()).await.unwrap();
+    // Another device sees the newest first.
+    let late = client(&node, &KINDS).await;
+    within(late.login("kim", PASSWORD)).await.unwrap();
+    let notes = within(late.direct(late.user())).await.unwrap();
+    let shown = shows(&notes, |shown| shown.last().is_some_and(|item| item.seq == Some(last.seq))).await;
+    assert!((40..60).contains(&texts(&shown).len()), "{}", shown.len());
+    let mut pages = 0;
+    while within(notes.load_older(100)).await.unwrap() {
+        pages += 1;
+    }
+    assert_eq!(pages, 1);
+    let items = notes.items();
+    assert_eq!(texts(&items), (0..SENDS).map(|number| number.to_string()).collect::<Vec<_>>());
+    let page = within(notes.history(HistoryAt::Around(Seq(100)), 5)).await.unwrap();
+    assert_eq!(page.entries.len(), 5);
+    // A reader that wants everything gets it, held in memory or not.
+    let mut entries = notes.entries(Seq::ZERO);
+    for seq in 1..=last.seq.0 {
+        assert_eq!(within(entries.next()).await.unwrap().seq, Seq(seq));
+    }
+}
