@@ -1,5 +1,7 @@
 //! The SDK with a real node, over each transport.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test: what is not as it must be ends it")]
+
 use std::time::Duration;
 
 use suda_client::core::io::Stopped;

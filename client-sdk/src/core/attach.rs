@@ -89,10 +89,14 @@ impl Core {
         for (_, _, id) in left {
             self.detach(*id);
         }
+        let stands = |id: &ChannelId| self.channels.get(id).is_some_and(|state| state.att != Att::Idle);
+        let mut standing = self.busy.iter().filter(|id| stands(id)).count();
         for (class, _, id) in kept {
-            let due = self.channels.get(id).is_some_and(|state| state.retry_at_ms <= now_ms);
-            if *class < 2 && due {
+            let due = |state: &Channel| state.att == Att::Idle && state.retry_at_ms <= now_ms;
+            // One that is being left takes its place until it is over.
+            if *class < 2 && standing < most && self.channels.get(id).is_some_and(due) {
                 self.attach(*id, most);
+                standing += 1;
             }
         }
     }
@@ -117,20 +121,22 @@ impl Core {
         state.read_sent = false;
     }
 
+    /// Leaves a channel. What the node says until it has heard of it still counts: it will not say it again.
     fn detach(&mut self, id: ChannelId) {
         let Some(state) = self.channels.get_mut(&id) else { return };
-        if let Some((link, stream)) = std::mem::take(&mut state.att).stream()
+        if let Some((link, stream)) = state.att.stream()
             && let Some(link) = self.connection.links.get_mut(&link)
         {
-            link.finish(stream);
+            state.leaving = true;
+            link.leave(stream);
         }
-        self.loosen(id);
     }
 
     /// What was on its way on an attachment is on its way no more.
     fn loosen(&mut self, id: ChannelId) {
         if let Some(state) = self.channels.get_mut(&id) {
             state.att = Att::Idle;
+            state.leaving = false;
             state.history.iter_mut().for_each(|ask| ask.sent = false);
             state.read_sent = false;
         }
@@ -150,8 +156,12 @@ impl Core {
 
     /// An attachment ended, and not by our will: when to come back.
     fn attachment_lost(&mut self, now_ms: u64, id: ChannelId, retry_after_ms: u64) {
+        let was_leaving = self.channels.get(&id).is_some_and(|state| state.leaving);
         self.loosen(id);
         let Some(state) = self.channels.get_mut(&id) else { return };
+        if was_leaving {
+            return;
+        }
         let bound_ms = RETRY_FIRST_MS.saturating_mul(1 << state.failures.min(10)).min(RETRY_CAP_MS);
         state.failures = state.failures.saturating_add(1);
         let wait_ms = retry_after_ms.saturating_add(self.rng.below(bound_ms));
@@ -333,9 +343,9 @@ impl Core {
             self.events.push(Event::Channel(id));
         }
         match state.att {
-            Att::Live { .. } => self.pump_live(now_ms, id),
-            Att::Opening(..) => self.pump_sends(now_ms, id),
-            Att::Idle => self.pump_read_mark(id),
+            Att::Live { .. } if !state.leaving => self.pump_live(now_ms, id),
+            Att::Opening(..) if !state.leaving => self.pump_sends(now_ms, id),
+            _ => self.pump_read_mark(id),
         }
         let rests = self.channels.get(&id).is_none_or(Channel::rests);
         if rests && !self.outbox.is_waiting(id) {

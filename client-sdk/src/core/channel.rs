@@ -34,6 +34,8 @@ pub(super) struct Channel {
     pub(super) opened: u32,
     pub(super) looked_ms: u64,
     pub(super) att: Att,
+    /// Its end was said; what the node still says before its own end counts.
+    pub(super) leaving: bool,
     /// No attachment before this time.
     pub(super) retry_at_ms: u64,
     pub(super) failures: u32,
@@ -176,6 +178,12 @@ impl Channel {
         }
     }
 
+    /// Whether somebody looks at it, nothing comes by itself, and there is something to come.
+    fn is_behind(&self) -> bool {
+        let head = self.summary.as_ref().map(|summary| summary.head);
+        self.opened > 0 && self.att == Att::Idle && head > self.log.as_ref().map(ChannelLog::cursor)
+    }
+
     fn read_to(&mut self, seq: Seq, unread: Option<u64>, me: UserId) {
         if let Some(summary) = &mut self.summary
             && seq >= summary.read
@@ -237,9 +245,19 @@ impl Core {
                 summary.unread = hint.unread;
                 summary.preview = hint.preview.or(summary.preview.take());
             }
+            self.catch_up(now_ms, hint.channel);
         }
         self.events.push(Event::ChannelList);
         self.state_changed(now_ms);
+    }
+
+    /// More are looked at than may be attached: one that has news takes the place of one that has had none.
+    pub(super) fn catch_up(&mut self, now_ms: u64, channel: ChannelId) {
+        if let Some(state) = self.channels.get_mut(&channel).filter(|state| state.is_behind()) {
+            state.looked_ms = state.looked_ms.max(now_ms);
+            self.busy.insert(channel);
+            self.choose = true;
+        }
     }
 
     pub(super) fn read_moved(&mut self, now_ms: u64, moved: ReadMoved) {
@@ -276,6 +294,7 @@ impl Core {
         let state = self.channels.entry(channel).or_default();
         let was_there = !std::mem::replace(&mut state.gone, true);
         let att = std::mem::take(&mut state.att);
+        state.leaving = false;
         state.summary = None;
         state.unload();
         state.read_wanted = None;

@@ -144,6 +144,15 @@ impl Link {
         }
     }
 
+    /// Nothing more is said on this stream; what comes on it still counts.
+    pub(super) fn leave(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id.0)
+            && !stream.ended_here
+        {
+            stream.end.get_or_insert(Piece::Fin);
+        }
+    }
+
     /// Nothing more is said on this stream, and nothing that comes on it matters.
     pub(super) fn finish(&mut self, id: StreamId) {
         self.end(id, Piece::Fin);

@@ -176,13 +176,13 @@ impl Outbox {
     }
 
     /// Entries up to here have come: what is no longer shown.
-    pub(super) fn came(&mut self, channel: ChannelId, cursor: Seq) -> Vec<ClientMsgId> {
+    pub(super) fn came(&mut self, channel: ChannelId, cursor: Seq) -> Vec<Pending> {
         let Some(queue) = self.queues.get_mut(&channel) else { return Vec::new() };
         let mut gone = Vec::new();
         queue.acked.retain(|(pending, seq)| {
             let came = *seq <= cursor;
             if came {
-                gone.push(pending.id());
+                gone.push(pending.clone());
             }
             !came
         });

@@ -77,7 +77,8 @@ impl Core {
     }
 
     pub(super) fn pump_sends(&mut self, now_ms: u64, id: ChannelId) {
-        let Some((link, stream)) = self.channels.get(&id).and_then(|state| state.att.stream()) else { return };
+        let Some(state) = self.channels.get(&id).filter(|state| !state.leaving) else { return };
+        let Some((link, stream)) = state.att.stream() else { return };
         let Some(link) = self.connection.links.get_mut(&link) else { return };
         let mut any = false;
         while let Some(send) = self.outbox.next(id, self.config.sends_in_flight, now_ms) {
@@ -122,8 +123,9 @@ impl Core {
 
     /// Entries up to here are in the log.
     pub(super) fn shown_until(&mut self, channel: ChannelId, cursor: Seq) {
-        for id in self.outbox.came(channel, cursor) {
-            self.hide(channel, id);
+        for pending in self.outbox.came(channel, cursor) {
+            self.hide(channel, pending.id());
+            self.shows_anew(channel, target(&pending.send.op));
         }
     }
 

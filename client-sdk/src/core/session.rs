@@ -246,7 +246,9 @@ impl Core {
         let walks = request == 0 || asked.is_some();
         let oldest_ms = channels.last().map(|summary| summary.last_at_ms);
         for summary in channels {
+            let channel = summary.channel;
             self.summary(summary);
+            self.catch_up(now_ms, channel);
         }
         if walks {
             // What is older than the time at which the list was right is as it was.
