@@ -13,6 +13,7 @@ use suda_schema::{CloseCode, ErrorCode};
 
 use super::control::sync_frame;
 use super::node::Node;
+use super::run::Over;
 use super::session::{Session, closing, ended_by};
 use crate::channel::Ended;
 use crate::chat::ChatError;
@@ -28,7 +29,7 @@ pub(super) struct Control {
 }
 
 /// Makes a link a session, or closes it and says why.
-pub(super) async fn handshake(node: &Arc<Node>, link: &Arc<dyn Link>) -> Result<(Arc<Session>, Control), Ended> {
+pub(super) async fn handshake(node: &Arc<Node>, link: &Arc<dyn Link>) -> Result<(Over, Control), Ended> {
     let mut control = None;
     let begun = std::time::Instant::now();
     let made = match hello(node, link, &mut control).await {
@@ -98,7 +99,7 @@ async fn hello(node: &Node, link: &Arc<dyn Link>, control: &mut Option<Control>)
 }
 
 /// Finds out who it is, and takes the session in.
-async fn session(node: &Arc<Node>, link: &Arc<dyn Link>, hello: &Hello) -> Result<Arc<Session>, Ended> {
+async fn session(node: &Arc<Node>, link: &Arc<dyn Link>, hello: &Hello) -> Result<Over, Ended> {
     let name: String = hello.client.chars().filter(|char| !char.is_control()).take(DEVICE_NAME_CHARS_MAX).collect();
     let hint = DeviceHint { key: None, name: &name, platform: Platform::default() };
     let caller = node.chat.authenticate(&hello.token, hint).await.map_err(|error| failed(&error))?;
@@ -113,13 +114,10 @@ async fn session(node: &Arc<Node>, link: &Arc<dyn Link>, hello: &Hello) -> Resul
     }
     let session = Session::new(Arc::clone(node), Arc::clone(link), caller, hello.activity);
     node.admit(&session)?;
-    match welcome(&session, hello).await {
-        Ok(()) => Ok(session),
-        Err(error) => {
-            session.over();
-            Err(failed(&error))
-        }
-    }
+    // Whoever waits for this may give up in the middle.
+    let session = Over(session);
+    welcome(&session.0, hello).await.map_err(|error| failed(&error))?;
+    Ok(session)
 }
 
 /// Everything that goes with the first round trip. The order of the reads is what leaves no gap: the session hears its

@@ -1,7 +1,7 @@
 //! What all sessions of a node share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use suda_schema::control::Typing;
 use suda_schema::{ChannelId, UserId};
@@ -33,6 +33,8 @@ pub(super) struct Node {
     /// Sessions that are told when a user comes and goes.
     pub(super) watchers: Interest<UserId>,
     pub(super) count: AtomicUsize,
+    /// Links whose session is over, and who are being told so.
+    pub(super) goodbyes: AtomicUsize,
     pub(super) draining: AtomicBool,
     pub(super) presence_writes: Semaphore,
 }
@@ -57,9 +59,16 @@ impl Node {
             channels: Interest::new(),
             watchers: Interest::new(),
             count: AtomicUsize::new(0),
+            goodbyes: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             presence_writes: Semaphore::new(PRESENCE_WRITES_MAX),
         }
+    }
+
+    /// A link is being closed for as long as this is held.
+    pub(super) fn goodbye(&self) -> Goodbye<'_> {
+        self.goodbyes.fetch_add(1, Ordering::SeqCst);
+        Goodbye(&self.goodbyes)
     }
 
     /// The next link's id, unique over restarts.
@@ -74,5 +83,14 @@ impl Node {
                 session.typing_elsewhere(typing);
             }
         }
+    }
+}
+
+/// See [`Node::goodbye`].
+pub(super) struct Goodbye<'a>(&'a AtomicUsize);
+
+impl Drop for Goodbye<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -55,8 +55,8 @@ impl Sessions {
         let ended = match handshake::handshake(&self.node, &link).await {
             Ok((session, control)) => {
                 let span = Span::current();
-                span.record("user", session.user.0);
-                span.record("device", session.device.0);
+                span.record("user", session.0.user.0);
+                span.record("device", session.0.device.0);
                 tracing::debug!("the session stands");
                 self.node.metrics.handshakes.get_or_create(&kind.into()).inc();
                 run::run(session, control).await
@@ -120,10 +120,10 @@ impl Sessions {
         }
     }
 
-    /// Waits until there is no session left, or `limit` is over: false.
+    /// Waits until there is no session left and all have said goodbye, or `limit` is over: false.
     pub async fn gone(&self, limit: Duration) -> bool {
         let gone = async {
-            while self.count() > 0 {
+            while self.count() > 0 || self.node.goodbyes.load(Ordering::SeqCst) > 0 {
                 tokio::time::sleep(Duration::from_millis(GONE_POLL_MS)).await;
             }
         };

@@ -27,11 +27,12 @@ use crate::link::{LinkEnd, RawFrame, ReadError, StreamReader, StreamWriter};
 const LAST_MARKS_WITHIN_MS: u64 = 5_000;
 
 /// Serves a session until it ends, and closes its link.
-pub(super) async fn run(session: Arc<Session>, mut control: Control) -> Ended {
-    let over = Over(session);
+pub(super) async fn run(over: Over, mut control: Control) -> Ended {
     let session = &over.0;
     let mut writing = Writing::default();
     let ended = Box::pin(serve(session, &mut control, &mut writing)).await;
+    // Before the session is not counted any more: a node that stops waits for one or the other.
+    let goodbye = session.node.goodbye();
     session.over();
     session.end(&ended);
     let within = Duration::from_millis(session.node.config.closing_ms);
@@ -42,6 +43,7 @@ pub(super) async fn run(session: Arc<Session>, mut control: Control) -> Ended {
         let frame = session.encode(&ControlDown::Closing(closing(&ended)));
         let say = matches!(rest, Ok(Ok(()))).then_some((control.writer, frame));
         close(&session.link, say, &ended, within).await;
+        drop(goodbye);
         let marks = session.marks.flush(session);
         let _ = tokio::time::timeout(Duration::from_millis(LAST_MARKS_WITHIN_MS), marks).await;
         ended
@@ -49,8 +51,8 @@ pub(super) async fn run(session: Arc<Session>, mut control: Control) -> Ended {
     .await
 }
 
-/// Has the session end with its task, also if that panics or is stopped.
-struct Over(Arc<Session>);
+/// Has the session end with whoever makes or serves it, also if that panics or is stopped.
+pub(super) struct Over(pub(super) Arc<Session>);
 
 impl Drop for Over {
     fn drop(&mut self) {

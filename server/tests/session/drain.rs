@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use suda_schema::CloseCode;
 use suda_schema::control::ControlDown;
 use suda_schema::open::Open;
+use suda_server::link::LinkEnd;
 
 use super::world::*;
 
@@ -36,6 +38,23 @@ async fn a_draining_node_takes_nobody_in_and_asks_everybody_to_move_at_another_t
     }
     assert!(world.sessions.gone(SOON).await);
     assert!(world.hubs.at_rest(SOON).await);
+}
+
+/// The node closes its sockets when all are gone: who has not been told by then is not told at all.
+#[tokio::test]
+async fn nobody_is_gone_before_the_goodbye() {
+    let world = World::new();
+    let mut clients = Vec::new();
+    for number in 0..10 {
+        let login = world.sign_up(&format!("user_{number}")).await;
+        clients.push(world.connect(&login).await);
+    }
+    world.sessions.end_all();
+    assert!(world.sessions.gone(SOON).await);
+    for client in &clients {
+        let end = client.link.closed().now_or_never().expect("the link has been closed");
+        assert!(matches!(end, LinkEnd::Peer { code: CloseCode::GOING_AWAY, .. }), "{end:?}");
+    }
 }
 
 #[tokio::test]
