@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a node as a process of its own ([`node`]), people on it ([`people`]), a thin client that
-//! speaks the wire and nothing more ([`client`]), and a judge of what they have seen ([`checker`]).
+//! speaks the wire and nothing more ([`client`]), a judge of what they have seen ([`checker`]), a bad network ([`proxy`]), and what
+//! the SDK's tests need ([`sdk`]).
 //!
 //! The client knows no session: a test says itself what goes over which stream, well-formed or not.
 
@@ -7,3 +8,5 @@ pub mod checker;
 pub mod client;
 pub mod node;
 pub mod people;
+pub mod proxy;
+pub mod sdk;

@@ -1,68 +1,18 @@
 //! The SDK with a real node, over each transport.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test: what is not as it must be ends it")]
-
 use std::time::Duration;
 
 use suda_client::core::io::Stopped;
 use suda_client::schema::channel::HistoryAt;
 use suda_client::schema::control::Status as Presence;
 use suda_client::schema::error::Retry;
-use suda_client::{Channel, Client, Delivery, ErrorCode, Event, Item, Kind, Seq, Status};
+use suda_client::{Delivery, ErrorCode, Event, Seq, Status};
 use suda_tests::node::NodeProcess;
 use suda_tests::people::PASSWORD;
+use suda_tests::sdk::{KINDS, builder, event, limited, shows, sign_up, texts, within};
 
-/// How long anything may take, on a machine that is busy with other things.
-const WAIT: Duration = Duration::from_secs(30);
-const KINDS: [Kind; 3] = [Kind::Quic, Kind::WebTransport, Kind::WebSocket];
-
-#[track_caller]
-fn within<T>(waiting: impl Future<Output = T>) -> impl Future<Output = T> {
-    let caller = std::panic::Location::caller();
-    async move { tokio::time::timeout(WAIT, waiting).await.unwrap_or_else(|_| panic!("not in time: {caller}")) }
-}
-
-async fn client(node: &NodeProcess, kinds: &[Kind]) -> Client {
-    let url = format!("http://{}", node.http_addr());
-    Client::builder(url).app("suda-tests/1").device("a test").transports(kinds).connect().await.unwrap()
-}
-
-async fn sign_up(node: &NodeProcess, handle: &str, kinds: &[Kind]) -> Client {
-    let client = client(node, kinds).await;
-    within(client.sign_up(handle, PASSWORD)).await.unwrap();
-    within(client.online()).await.unwrap();
-    client
-}
-
-/// Follows the timeline until what is shown is so.
-async fn shows(channel: &Channel, mut is_so: impl FnMut(&[Item]) -> bool) -> Vec<Item> {
-    let (mut timeline, mut shown) = (channel.timeline(), Vec::new());
-    within(async {
-        loop {
-            timeline.next().await.expect("a client that lives").apply(&mut shown);
-            if is_so(&shown) {
-                return shown;
-            }
-        }
-    })
-    .await
-}
-
-/// Waits for an event of this kind, or after which something is so.
-#[track_caller]
-fn event<T>(events: &mut suda_client::Events, mut wanted: impl FnMut(Event) -> Option<T>) -> impl Future<Output = T> {
-    within(async move {
-        loop {
-            if let Some(found) = wanted(events.next().await.expect("a client that lives")) {
-                return found;
-            }
-        }
-    })
-}
-
-fn texts(items: &[Item]) -> Vec<&str> {
-    items.iter().filter_map(Item::text).collect()
-}
+/// How long an example may take to be compiled.
+const COMPILES_WITHIN: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_talk_over_each_transport() {
@@ -165,7 +115,7 @@ async fn a_list_a_group_friends_presence_and_devices() {
     let error = within(there.send("too late").into_future()).await.unwrap_err();
     assert_eq!(error.retry(), Retry::Never, "{error}");
     // Devices.
-    let second = client(&node, &KINDS).await;
+    let second = builder(&node, &KINDS).connect().await.unwrap();
     within(second.login("kim", PASSWORD)).await.unwrap();
     within(second.online()).await.unwrap();
     assert_eq!(within(kim.devices().list()).await.unwrap().len(), 2);
@@ -187,7 +137,7 @@ async fn history_is_paged_back() {
     }
     let last = within(last.unwrap().into_future()).await.unwrap();
     // Another device sees the newest first.
-    let late = client(&node, &KINDS).await;
+    let late = builder(&node, &KINDS).connect().await.unwrap();
     within(late.login("kim", PASSWORD)).await.unwrap();
     let notes = within(late.direct(late.user())).await.unwrap();
     let shown = shows(&notes, |shown| shown.last().is_some_and(|item| item.seq == Some(last.seq))).await;
@@ -206,4 +156,35 @@ async fn history_is_paged_back() {
     for seq in 1..=last.seq.0 {
         assert_eq!(within(entries.next()).await.unwrap().seq, Seq(seq));
     }
+}
+
+/// The example of the documentation, as its reader would run it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_twenty_line_example_talks() {
+    let node = NodeProcess::start().await;
+    node.sign_up("kim").await;
+    let lee = sign_up(&node, "lee", &KINDS).await;
+    let mut lees = lee.events();
+    let mut example = tokio::process::Command::new(env!("CARGO"));
+    example.args(["run", "--quiet", "--package", "suda-client", "--example", "twenty_lines", "--"]);
+    example.args([&format!("http://{}", node.http_addr()), "kim", "lee"]);
+    let running = example.current_dir(env!("CARGO_MANIFEST_DIR")).kill_on_drop(true).output();
+    let answering = async {
+        // It may have to be compiled first.
+        let channel = limited(COMPILES_WITHIN, async {
+            loop {
+                match lee.channels().first() {
+                    Some(row) => return lee.channel(row.channel),
+                    None => drop(lees.next().await),
+                }
+            }
+        })
+        .await;
+        shows(&channel, |shown| texts(shown) == ["Hello, lee!"]).await;
+        within(channel.send("Hello, kim!").into_future()).await.unwrap();
+    };
+    let (output, ()) = tokio::join!(limited(COMPILES_WITHIN, running), answering);
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "lee: Hello, kim!\n");
 }

@@ -1,5 +1,7 @@
 //! Live views of channels: which, on which stream, from where; and what comes on them.
 
+use std::cmp::Reverse;
+
 use suda_schema::channel::{Attached, ChannelDown, ChannelUp, Entries, Marks, MemberMarks};
 use suda_schema::codec::Decoded;
 use suda_schema::control::{ChannelMark, Closing, ControlUp};
@@ -21,6 +23,11 @@ const RETRY_FIRST_MS: u64 = 250;
 const RETRY_CAP_MS: u64 = 30_000;
 /// How long what was delivered may wait to be said.
 const DELIVERED_WITHIN_MS: u64 = 1_000;
+
+/// Who is attached first: by what for (something to send, being looked at, nothing); those that have something to come; those
+/// that stand, so that they get it before others take their turn; those that were looked at last.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank(u8, bool, bool, Reverse<u64>);
 
 impl Core {
     pub(super) fn channels_due(&mut self, now_ms: u64) {
@@ -73,7 +80,7 @@ impl Core {
             return;
         }
         let most = self.attachments_max();
-        let mut ranked: Vec<(u8, std::cmp::Reverse<u64>, ChannelId)> = Vec::new();
+        let mut ranked: Vec<(Rank, ChannelId)> = Vec::new();
         for id in &self.busy {
             let Some(state) = self.channels.get(id) else { continue };
             let class = match self.is_wanted(*id, state) {
@@ -82,16 +89,17 @@ impl Core {
                 false if state.att != Att::Idle => 2,
                 false => continue,
             };
-            ranked.push((class, std::cmp::Reverse(state.looked_ms), *id));
+            let is_idle = state.att == Att::Idle;
+            ranked.push((Rank(class, !state.is_behind(), is_idle, Reverse(state.looked_ms)), *id));
         }
         ranked.sort_unstable();
         let (kept, left) = ranked.split_at(most.min(ranked.len()));
-        for (_, _, id) in left {
+        for (_, id) in left {
             self.detach(*id);
         }
         let stands = |id: &ChannelId| self.channels.get(id).is_some_and(|state| state.att != Att::Idle);
         let mut standing = self.busy.iter().filter(|id| stands(id)).count();
-        for (class, _, id) in kept {
+        for (Rank(class, ..), id) in kept {
             let due = |state: &Channel| state.att == Att::Idle && state.retry_at_ms <= now_ms;
             // One that is being left takes its place until it is over.
             if *class < 2 && standing < most && self.channels.get(id).is_some_and(due) {
@@ -244,6 +252,7 @@ impl Core {
             self.kept(forgotten);
         }
         self.summary(summary);
+        self.choose |= self.busy.len() > self.attachments_max();
         self.events.push(Event::Channel(id));
         self.events.push(Event::ChannelList);
         self.state_changed(now_ms);
@@ -290,6 +299,8 @@ impl Core {
                 self.own_entry_came(now_ms, id, entry);
             }
             self.shown_until(id, cursor);
+            // Others that are looked at may be waiting for their turn.
+            self.choose |= self.busy.len() > self.attachments_max();
             self.events.push(Event::Channel(id));
             self.events.push(Event::ChannelList);
             self.state_changed(now_ms);
@@ -322,8 +333,11 @@ impl Core {
                 self.attachment_lost(now_ms, id, 0);
             }
             CloseCode::TOO_MANY_ATTACHMENTS => {
-                let fewer = self.attachments_max().saturating_sub(1).max(1);
-                self.session.attachments_max = Some(fewer);
+                let stands = |other: &&ChannelId| {
+                    **other != id && self.channels.get(other).is_some_and(|other| other.att != Att::Idle)
+                };
+                let fewer = self.busy.iter().filter(stands).count().max(1);
+                self.session.attachments_max = Some(self.attachments_max().min(fewer));
                 self.attachment_lost(now_ms, id, retry_after_ms);
             }
             code if code.retry() == Retry::Never => self.attachment_lost(now_ms, id, RETRY_CAP_MS),

@@ -168,23 +168,27 @@ impl Channel {
         }
     }
 
-    /// Counts what is unread where that can be counted here.
-    pub(super) fn count_unread(&mut self, me: UserId) {
-        if let (Some(summary), Some(log)) = (&mut self.summary, &self.log)
-            && let Some(unread) = log.unread(summary.read, me)
-            && log.cursor() >= summary.head
-        {
-            summary.unread = unread;
+    /// Counts what is unread, if that can be done here: whether.
+    pub(super) fn count_unread(&mut self, me: UserId) -> bool {
+        let Some(summary) = &mut self.summary else { return true };
+        if summary.read >= summary.head {
+            summary.unread = 0;
+            return true;
         }
+        let Some(log) = self.log.as_ref().filter(|log| log.cursor() >= summary.head) else { return false };
+        let Some(unread) = log.unread(summary.read, me) else { return false };
+        summary.unread = unread;
+        true
     }
 
-    /// Whether somebody looks at it, nothing comes by itself, and there is something to come.
-    fn is_behind(&self) -> bool {
+    /// Whether there is something to come.
+    pub(super) fn is_behind(&self) -> bool {
         let head = self.summary.as_ref().map(|summary| summary.head);
-        self.opened > 0 && self.att == Att::Idle && head > self.log.as_ref().map(ChannelLog::cursor)
+        self.log.is_none() || head > self.log.as_ref().map(ChannelLog::cursor)
     }
 
-    fn read_to(&mut self, seq: Seq, unread: Option<u64>, me: UserId) {
+    /// The user has read so far. Whether it is known how many messages are unread now.
+    fn read_to(&mut self, seq: Seq, unread: Option<u64>, me: UserId) -> bool {
         if let Some(summary) = &mut self.summary
             && seq >= summary.read
         {
@@ -193,7 +197,7 @@ impl Channel {
                 summary.unread = unread;
             }
         }
-        self.count_unread(me);
+        self.count_unread(me)
     }
 }
 
@@ -245,16 +249,15 @@ impl Core {
                 summary.unread = hint.unread;
                 summary.preview = hint.preview.or(summary.preview.take());
             }
-            self.catch_up(now_ms, hint.channel);
+            self.catch_up(hint.channel);
         }
         self.events.push(Event::ChannelList);
         self.state_changed(now_ms);
     }
 
-    /// More are looked at than may be attached: one that has news takes the place of one that has had none.
-    pub(super) fn catch_up(&mut self, now_ms: u64, channel: ChannelId) {
-        if let Some(state) = self.channels.get_mut(&channel).filter(|state| state.is_behind()) {
-            state.looked_ms = state.looked_ms.max(now_ms);
+    /// More may be looked at than can be attached: one that has news takes the place of one that has had all.
+    pub(super) fn catch_up(&mut self, channel: ChannelId) {
+        if self.channels.get(&channel).is_some_and(|state| state.opened > 0 && state.att == Att::Idle) {
             self.busy.insert(channel);
             self.choose = true;
         }
@@ -266,7 +269,10 @@ impl Core {
         if state.read_wanted.is_some_and(|wanted| wanted <= moved.read) {
             state.read_wanted = None;
         }
-        state.read_to(moved.read, Some(moved.unread), me);
+        if !state.read_to(moved.read, Some(moved.unread), me) {
+            // What came in between may be counted or not.
+            self.want_list();
+        }
         self.events.push(Event::ChannelList);
         self.events.push(Event::Channel(moved.channel));
         self.state_changed(now_ms);

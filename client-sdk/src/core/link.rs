@@ -102,7 +102,8 @@ impl Link {
             waiting_since_ms: None,
             nonce: 0,
             next_stream: 1,
-            turn: 0,
+            // The control stream is the first to say something: on a WebSocket the node insists.
+            turn: u32::MAX,
             streams: BTreeMap::from([(0, control)]),
         }
     }
@@ -240,6 +241,17 @@ mod tests {
         assert_eq!(link.open_streams(), 2);
         link.ended_there(short);
         assert_eq!(link.open_streams(), 1, "ended by both");
+    }
+
+    #[test]
+    fn hello_comes_before_everything_else() {
+        let mut link = Link::new(Kind::WebSocket, 0);
+        link.phase = Phase::Live;
+        let stream = link.open(ChannelId(1));
+        link.write(stream, &1u8);
+        link.write(StreamId::CONTROL, &2u8);
+        let mut order = std::iter::from_fn(|| link.transmit(&mut |_| true)).map(|transmit| transmit.stream);
+        assert_eq!((order.next(), order.next()), (Some(StreamId::CONTROL), Some(stream)));
     }
 
     #[test]

@@ -248,7 +248,7 @@ impl Core {
         for summary in channels {
             let channel = summary.channel;
             self.summary(summary);
-            self.catch_up(now_ms, channel);
+            self.catch_up(channel);
         }
         if walks {
             // What is older than the time at which the list was right is as it was.

@@ -199,6 +199,9 @@ pub(crate) struct Mood {
 /// A session on a link of one node.
 pub(crate) struct Session {
     node: u16,
+    in_order: bool,
+    /// What came before hello.
+    early: Vec<(u32, Piece)>,
     pub(crate) user: UserId,
     pub(crate) device: DeviceId,
     pub(crate) ready: bool,
@@ -218,9 +221,11 @@ pub(crate) fn token(user: UserId, device: DeviceId, expires_ms: u64) -> String {
 }
 
 impl Session {
-    pub(crate) fn new(node: u16) -> Self {
+    pub(crate) fn new(node: u16, in_order: bool) -> Self {
         Self {
             node,
+            in_order,
+            early: Vec::new(),
             user: UserId(0),
             device: DeviceId(0),
             ready: false,
@@ -265,6 +270,11 @@ impl Session {
     ) {
         if self.closed.is_some() {
             return;
+        }
+        if !self.ready && stream != 0 {
+            // On QUIC it waits until the session stands; on a WebSocket it must not come.
+            assert!(!self.in_order, "something came before hello");
+            return self.early.push((stream, piece.clone()));
         }
         match piece {
             Piece::Data(bytes) => {
@@ -311,6 +321,11 @@ impl Session {
                 self.readers.remove(&stream);
             }
         }
+    }
+
+    /// What came before hello, once.
+    pub(crate) fn early(&mut self) -> Vec<(u32, Piece)> {
+        std::mem::take(&mut self.early)
     }
 
     fn hello(&mut self, store: &Store, now_ms: u64, hello: &suda_client::schema::open::Hello) {
@@ -378,7 +393,6 @@ impl Session {
         let Attach { channel, from } = *attach;
         let log = store.channels.get(&channel).filter(|log| log.members.contains(&self.user));
         let refused = match (log, from) {
-            _ if !self.ready => Some(CloseCode::PROTOCOL_ERROR),
             (None, _) => Some(CloseCode::REMOVED),
             (Some(log), Start::After(after)) if after > log.head() => Some(CloseCode::CURSOR_AHEAD),
             _ if self.attached.len() >= 3 => Some(CloseCode::TOO_MANY_ATTACHMENTS),

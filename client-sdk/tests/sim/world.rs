@@ -382,7 +382,7 @@ impl World {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let (number, life, link) = (conn.device, conn.life, conn.link);
         if good {
-            conn.session = Some(Session::new(u16::try_from(conn.node).unwrap()));
+            conn.session = Some(Session::new(u16::try_from(conn.node).unwrap(), conn.kind == Kind::WebSocket));
         }
         if self.devices[number].life == life {
             let now_ms = self.now_ms + self.devices[number].skew_ms;
@@ -403,6 +403,11 @@ impl World {
         let was_ready = session.ready;
         session.hear(&mut self.store, &mut self.rng, mood, now_ms, stream.0, piece);
         let (is_new, device) = (session.ready && !was_ready, session.device);
+        if is_new {
+            for (stream, piece) in session.early() {
+                session.hear(&mut self.store, &mut self.rng, mood, now_ms, stream, &piece);
+            }
+        }
         if is_new {
             self.links += 1;
             // A newer link of the same device takes over.

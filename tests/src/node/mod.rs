@@ -190,7 +190,8 @@ impl NodeProcess {
         String::from_utf8_lossy(&fs::read(self.folder.path().join("log")).unwrap_or_default()).into_owned()
     }
 
-    async fn certificate_hash(&self) -> [u8; 32] {
+    /// The hash of the certificate that it has made for itself.
+    pub async fn certificate_hash(&self) -> [u8; 32] {
         let discovery = self.call("GET", "/v1/discovery", None, None).await.json();
         let hex = discovery["certificate_hashes"][0]["value"].as_str().expect("a certificate of the node's own");
         let mut hash = [0; 32];
