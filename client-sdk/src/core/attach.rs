@@ -43,7 +43,7 @@ impl Core {
 
     pub(super) fn channels_next(&self, now_ms: u64) -> Option<u64> {
         let of = |state: &Channel| {
-            let live = matches!(state.att, Att::Live { .. });
+            let live = matches!(state.att, Att::Live { .. }) && !state.leaving && self.connection.current.is_some();
             state.typing.values().copied().chain(state.delivered_due_ms.filter(|_| live)).min()
         };
         let channels = self.busy.iter().filter_map(|id| of(self.channels.get(id)?)).min();
@@ -92,6 +92,12 @@ impl Core {
             let is_idle = state.att == Att::Idle;
             ranked.push((Rank(class, !state.is_behind(), is_idle, Reverse(state.looked_ms)), *id));
         }
+        // Whoever has waited long enough waits for nothing but a place.
+        for (_, id) in &ranked {
+            if let Some(state) = self.channels.get_mut(id).filter(|state| state.retry_at_ms <= now_ms) {
+                state.retry_at_ms = 0;
+            }
+        }
         ranked.sort_unstable();
         let (kept, left) = ranked.split_at(most.min(ranked.len()));
         for (_, id) in left {
@@ -100,7 +106,7 @@ impl Core {
         let stands = |id: &ChannelId| self.channels.get(id).is_some_and(|state| state.att != Att::Idle);
         let mut standing = self.busy.iter().filter(|id| stands(id)).count();
         for (Rank(class, ..), id) in kept {
-            let due = |state: &Channel| state.att == Att::Idle && state.retry_at_ms <= now_ms;
+            let due = |state: &Channel| state.att == Att::Idle && state.retry_at_ms == 0;
             // One that is being left takes its place until it is over.
             if *class < 2 && standing < most && self.channels.get(id).is_some_and(due) {
                 self.attach(*id, most);
@@ -288,6 +294,9 @@ impl Core {
         }
         for entry in &fresh {
             state.take_note(entry, me);
+        }
+        if state.unread_unsure {
+            state.count_unread(me);
         }
         if fresh.iter().any(|entry| entry.by != me) && self.config.delivered_marks {
             state.delivered_due_ms.get_or_insert(now_ms.saturating_add(DELIVERED_WITHIN_MS));

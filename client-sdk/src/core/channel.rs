@@ -48,6 +48,8 @@ pub(super) struct Channel {
     /// A read mark that the node has not confirmed.
     pub(super) read_wanted: Option<Seq>,
     pub(super) read_sent: bool,
+    /// What is unread was taken from elsewhere, and may count more or less than what has come.
+    pub(super) unread_unsure: bool,
     /// When to say what was delivered.
     pub(super) delivered_due_ms: Option<u64>,
     pub(super) history: VecDeque<Ask>,
@@ -168,8 +170,14 @@ impl Channel {
         }
     }
 
-    /// Counts what is unread, if that can be done here: whether.
+    /// Counts what is unread, if that can be done here: whether. If not, it is done when the log has come so far.
     pub(super) fn count_unread(&mut self, me: UserId) -> bool {
+        let counted = self.try_count_unread(me);
+        self.unread_unsure = !counted;
+        counted
+    }
+
+    fn try_count_unread(&mut self, me: UserId) -> bool {
         let Some(summary) = &mut self.summary else { return true };
         if summary.read >= summary.head {
             summary.unread = 0;

@@ -277,12 +277,14 @@ impl Core {
     pub(super) fn stalled(&mut self, now_ms: u64, stalled: bool) {
         let kind = self.connection.current_mut().map(|link| link.kind);
         match (self.connection.replace, stalled) {
-            (None, true) => {
+            (None | Some(Replace::Moving), true) => {
                 self.connection.replace = Some(Replace::Stalled);
                 if let Some(kind) = kind.filter(|kind| kind.is_udp()) {
                     self.connection.memory.failed(kind, now_ms.saturating_add(self.config.remember_ms));
                 }
-                self.connection.dial_at_ms = Some(now_ms);
+                if !self.connection.is_trying() {
+                    self.connection.dial_at_ms = Some(now_ms);
+                }
             }
             // One that has said hello goes on: the node takes it for the newer one.
             (Some(Replace::Stalled), false) if self.connection.upcoming.is_none() => {

@@ -133,7 +133,7 @@ impl ClientBuilder {
             (None, None) => Box::new(Volatile),
         };
         let network = network.map_or_else(Network::new, Ok)?;
-        let api = Api::new(&url, pinned)?;
+        let api = Api::new(&url, pinned, &network)?;
         let make = |now_ms| Core::new(config, storage, Token::default(), rand::random(), now_ms);
         let shared = Shared::new(make, api, network, links);
         let kept = shared.look(|core| core.kept_login().and_then(|bytes| serde_json::from_slice(bytes).ok()));

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use suda_schema::{ErrorCode, WireError};
 
 use super::error::Error;
+use super::network::Network;
 use super::tls;
 use super::types::{Login, NewDevice};
 use crate::core::config::CANDIDATES_MAX;
@@ -59,21 +60,24 @@ struct Hash {
     value: String,
 }
 
+/// The library's client: connections that many clients of a process share.
+pub(super) fn connections(pinned: &[[u8; 32]]) -> Result<reqwest::Client, Error> {
+    reqwest::Client::builder()
+        .use_preconfigured_tls(tls::config(pinned, &[b"h2", b"http/1.1"])?)
+        .timeout(WITHIN)
+        .connect_timeout(CONNECT_WITHIN)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| Error::System(error.to_string()))
+}
+
 impl Api {
-    pub(super) fn new(base: &str, pinned: Vec<[u8; 32]>) -> Result<Self, Error> {
+    pub(super) fn new(base: &str, pinned: Vec<[u8; 32]>, network: &Network) -> Result<Self, Error> {
         let base = Url::parse(base).map_err(|error| Error::BadUrl(error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(Error::BadUrl(base.to_string()));
         }
-        let system = |error: reqwest::Error| Error::System(error.to_string());
-        let tls = tls::config(&pinned, &[b"h2", b"http/1.1"])?;
-        let http = reqwest::Client::builder()
-            .use_preconfigured_tls(tls)
-            .timeout(WITHIN)
-            .connect_timeout(CONNECT_WITHIN)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(system)?;
+        let http = network.http(&pinned)?;
         Ok(Self {
             base,
             http,

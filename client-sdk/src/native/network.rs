@@ -11,7 +11,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use suda_schema::ALPN_QUIC;
 
 use super::error::Error;
-use super::tls;
+use super::{http, tls};
 
 /// How long an address may try alone before the next one of the same name begins as well.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
@@ -43,10 +43,12 @@ pub struct Network {
     shared: Arc<Shared>,
 }
 
+#[derive(Default)]
 struct Shared {
     /// Made when the first link needs it.
     quic: Mutex<Option<quinn::Endpoint>>,
     trusted: Mutex<HashMap<Vec<[u8; 32]>, Trusted>>,
+    http: Mutex<HashMap<Vec<[u8; 32]>, reqwest::Client>>,
 }
 
 /// Settings for one set of trusted certificates.
@@ -66,7 +68,7 @@ impl std::fmt::Debug for Network {
 impl Network {
     /// Nothing is opened yet.
     pub fn new() -> Result<Self, Error> {
-        Ok(Self { shared: Arc::new(Shared { quic: Mutex::default(), trusted: Mutex::default() }) })
+        Ok(Self { shared: Arc::new(Shared::default()) })
     }
 
     /// The machine has another address now: the UDP socket is replaced, and links by QUIC move with it.
@@ -86,6 +88,19 @@ impl Network {
         let runtime = Arc::new(quinn::TokioRuntime);
         let endpoint = quinn::Endpoint::new(quinn::EndpointConfig::default(), None, socket()?, runtime);
         Ok(quic.insert(endpoint.map_err(system)?).clone())
+    }
+
+    pub(super) fn http(&self, pinned: &[[u8; 32]]) -> Result<reqwest::Client, Error> {
+        let mut all = self.shared.http.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(http) = all.get(pinned) {
+            return Ok(http.clone());
+        }
+        if all.len() >= TRUSTED_MAX {
+            all.clear();
+        }
+        let http = http::connections(pinned)?;
+        all.insert(pinned.to_vec(), http.clone());
+        Ok(http)
     }
 
     pub(super) fn trusted(&self, hashes: &[[u8; 32]]) -> Result<Trusted, Error> {

@@ -501,8 +501,10 @@ impl World {
 
     /// Does for a device what a driver does.
     fn serve(&mut self, number: usize) {
+        let now_ms = self.now_ms + self.devices[number].skew_ms;
         loop {
             let mut any = false;
+            self.devices[number].core.tick(now_ms);
             while let Some(effect) = self.devices[number].core.poll_effect() {
                 any = true;
                 self.carry_out(number, effect);
@@ -530,6 +532,7 @@ impl World {
         }
         let device = &self.devices[number];
         if let Some(next_ms) = device.core.timeout(self.now_ms + device.skew_ms) {
+            assert!(next_ms > now_ms, "what is due is done, or a driver would spin: {:?}", device.core);
             let at_ms = next_ms.saturating_sub(device.skew_ms).max(self.now_ms + 1);
             if at_ms < self.ticks[number] || self.ticks[number] <= self.now_ms {
                 self.ticks[number] = at_ms;
