@@ -1,19 +1,16 @@
 //! Getting a link, and another one when it is lost, stalled or to be left.
 
-use std::collections::BTreeMap;
-
 use suda_schema::CloseCode;
 use suda_schema::control::{Authenticate, ControlUp};
 use suda_schema::error::Retry;
 use suda_schema::open::{Hello, Open};
 
 use super::Core;
-use super::config::{CANDIDATES_MAX, Config, LINKS_MAX};
-use super::dial::{Memory, Race};
-use super::io::{Candidate, Effect, Event, Failure, Kind, LinkId, Status, Stopped, StreamId, Token};
+use super::config::{CANDIDATES_MAX, LINKS_MAX};
+use super::connection::Replace;
+use super::dial::Race;
+use super::io::{Candidate, Effect, Event, Failure, Kind, LinkId, Stopped, StreamId, Token};
 use super::link::{Link, Phase};
-use super::session::Session;
-use crate::backoff::Backoff;
 
 /// A link that was left without the node knowing may still take its place, late, and have this one closed as replaced.
 const GHOST_WITHIN_MS: u64 = 60_000;
@@ -23,110 +20,6 @@ const RATE_IGNORED_WAIT_MS: u64 = 60_000;
 const AUTH_FAILURES_MAX: u32 = 3;
 /// How long getting a token may take, with all that the driver does about it.
 const REFRESH_WITHIN_MS: u64 = 60_000;
-
-/// Links, and how to get them.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) links: BTreeMap<LinkId, Link>,
-    /// The link whose session stands.
-    pub(super) current: Option<LinkId>,
-    /// The one that has said hello.
-    pub(super) upcoming: Option<LinkId>,
-    next_link: u64,
-    stopped: Option<Stopped>,
-    candidates: Vec<Candidate>,
-    memory: Memory,
-    race: Option<Race>,
-    /// Discovery is under way; by when it is not waited for any more.
-    discovering_until_ms: Option<u64>,
-    /// When to try next; `None` while nothing is wanted or an attempt is under way.
-    dial_at_ms: Option<u64>,
-    backoff: Backoff,
-    /// Another link is wanted though there is one.
-    replace: Option<Replace>,
-    /// When to leave the node, because it drains.
-    move_at_ms: Option<u64>,
-    token: Token,
-    refreshing_until_ms: Option<u64>,
-    /// When to renew the token, by this device's clock.
-    refresh_at_ms: Option<u64>,
-    refresh_backoff: Backoff,
-    auth_failures: u32,
-    /// When a link that had said hello was last left.
-    left_ms: Option<u64>,
-    told: Option<Status>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Replace {
-    Stalled,
-    Moving,
-}
-
-impl Connection {
-    pub(super) fn new(config: &Config, token: Token, seed: u64) -> Self {
-        Self {
-            links: BTreeMap::new(),
-            current: None,
-            upcoming: None,
-            next_link: 1,
-            stopped: Some(Stopped::ByApp),
-            candidates: Vec::new(),
-            memory: Memory::default(),
-            race: None,
-            discovering_until_ms: None,
-            dial_at_ms: None,
-            backoff: Backoff::new(config.backoff, seed),
-            replace: None,
-            move_at_ms: None,
-            token,
-            refreshing_until_ms: None,
-            refresh_at_ms: None,
-            refresh_backoff: Backoff::new(config.backoff, seed ^ 1),
-            auth_failures: 0,
-            left_ms: None,
-            told: None,
-        }
-    }
-
-    pub(super) fn status(&self, session: &Session) -> Status {
-        if let Some(why) = self.stopped {
-            return Status::Stopped(why);
-        }
-        if let Some(link) = self.current.and_then(|current| self.links.get(&current)) {
-            return match self.replace {
-                Some(Replace::Stalled) => Status::Stalled { kind: link.kind },
-                _ => Status::Online { kind: link.kind, node: session.node },
-            };
-        }
-        match self.dial_at_ms {
-            Some(until_ms) => Status::Waiting { until_ms },
-            None => Status::Connecting,
-        }
-    }
-
-    /// The link that attachments are on.
-    pub(super) fn carrier(&self) -> Option<LinkId> {
-        self.current.or(self.upcoming)
-    }
-
-    pub(super) fn carrier_mut(&mut self) -> Option<(LinkId, &mut Link)> {
-        let id = self.carrier()?;
-        self.links.get_mut(&id).map(|link| (id, link))
-    }
-
-    pub(super) fn current_mut(&mut self) -> Option<&mut Link> {
-        self.links.get_mut(&self.current?)
-    }
-
-    pub(super) fn is_replacing_stalled(&self) -> bool {
-        self.replace == Some(Replace::Stalled)
-    }
-
-    fn is_trying(&self) -> bool {
-        self.race.is_some() || self.upcoming.is_some() || self.discovering_until_ms.is_some()
-    }
-}
 
 impl Core {
     /// Connects, and stays connected.

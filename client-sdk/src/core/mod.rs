@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`io`] | what goes in and out |
 //! | [`config`] | settings and limits |
-//! | `dial`, `connect` | transports race; when to try again; a stalled link is replaced |
+//! | `dial`, `connect`, `connection` | transports race; when to try again; a stalled link is replaced |
 //! | `link`, [`mux`] | the streams of one link, and how they share a WebSocket |
 //! | `session` | the control stream |
 //! | `attach` | live views of channels |
@@ -29,6 +29,7 @@ mod attach;
 mod channel;
 pub mod config;
 mod connect;
+mod connection;
 mod dial;
 mod events;
 pub mod io;
@@ -52,7 +53,7 @@ use suda_schema::{ChannelId, ClientMsgId, DeviceId, Seq, UserId};
 
 use self::channel::{Att, Channel};
 use self::config::Config;
-use self::connect::Connection;
+use self::connection::Connection;
 use self::events::Events;
 use self::io::{Effect, Event, LinkId, RequestId, Status, StreamId, Token, Transmit};
 use self::outbox::Outbox;
