@@ -72,11 +72,12 @@ impl Serialize for UnknownKind {
     }
 }
 
+// The name is a `tt`: a `literal` reaches other macros in a group, in which utoipa does not find the name.
 macro_rules! append_only {
     (
         $(#[$meta:meta])*
         pub enum $name:ident {
-            $( $(#[$vmeta:meta])* $num:literal $json:literal $variant:ident ( $inner:ty ), )+
+            $( $(#[$vmeta:meta])* $num:literal $json:tt $variant:ident ( $inner:ty ), )+
         }
     ) => {
         $(#[$meta])*
@@ -102,7 +103,7 @@ macro_rules! append_only {
     (
         $(#[$meta:meta])*
         pub embedded enum $name:ident {
-            $( $(#[$vmeta:meta])* $num:literal $json:literal $variant:ident ( $inner:ty ), )+
+            $( $(#[$vmeta:meta])* $num:literal $json:tt $variant:ident ( $inner:ty ), )+
         }
     ) => {
         $(#[$meta])*

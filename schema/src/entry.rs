@@ -183,6 +183,8 @@ pub struct React {
 /// A member came, went or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+// The HTTP API has a `Member` of its own.
+#[cfg_attr(feature = "openapi", schema(as = MemberChanged))]
 pub struct Member {
     /// Who.
     pub user: UserId,

@@ -69,6 +69,8 @@ pub(super) struct CertificateHash {
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+// The document has a `SignUp` already: the body of the request.
+#[schema(as = SignUpPolicy)]
 pub enum SignUp {
     /// Everybody.
     Open,

@@ -42,7 +42,17 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_json().unwrap
 /// The whole document.
 pub(super) fn document() -> OpenApi {
     let mut document = Doc::openapi();
-    let areas = [
+    for area in areas() {
+        document.merge(area);
+    }
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An access token.")).build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    document
+}
+
+fn areas() -> [OpenApi; 11] {
+    [
         health::Doc::openapi(),
         discovery::Doc::openapi(),
         accounts::Doc::openapi(),
@@ -54,14 +64,7 @@ pub(super) fn document() -> OpenApi {
         members::Doc::openapi(),
         messages::Doc::openapi(),
         sync::Doc::openapi(),
-    ];
-    for area in areas {
-        document.merge(area);
-    }
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An access token.")).build();
-    let components = document.components.get_or_insert_default();
-    components.add_security_scheme("token", SecurityScheme::Http(bearer));
-    document
+    ]
 }
 
 /// This document
@@ -70,4 +73,46 @@ pub(super) fn document() -> OpenApi {
 ))]
 async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+    use suda_schema::AppendOnly;
+    use suda_schema::channel::Op;
+    use suda_schema::entry::{Body, What};
+    use suda_schema::event::UserEvent;
+
+    use super::*;
+
+    /// Merging keeps the first of two schemas of one name, and whoever meant the second is misled.
+    #[test]
+    fn no_two_schemas_have_one_name() {
+        let mut known: BTreeMap<String, Value> = BTreeMap::new();
+        for area in areas() {
+            for (name, schema) in area.components.unwrap_or_default().schemas {
+                let schema = serde_json::to_value(schema).unwrap();
+                let before = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(*before, schema, "{name}");
+            }
+        }
+        let document = serde_json::to_value(document()).unwrap();
+        let body = &document["components"]["schemas"]["SignUp"];
+        assert_eq!(body["required"], json!(["handle", "password", "device"]), "{body}");
+    }
+
+    /// The names of the document are those of the wire.
+    #[test]
+    fn kinds_are_named_as_on_the_wire() {
+        let document = serde_json::to_value(document()).unwrap();
+        for (name, kinds) in
+            [("Op", Op::NAMES), ("What", What::NAMES), ("Body", Body::NAMES), ("UserEvent", UserEvent::NAMES)]
+        {
+            let variants = document["components"]["schemas"][name]["oneOf"].as_array().unwrap();
+            let named: Vec<_> = variants.iter().map(|variant| variant["required"][0].as_str().unwrap()).collect();
+            assert_eq!(named, kinds, "{name}");
+        }
+    }
 }
