@@ -44,7 +44,8 @@ impl Mode {
 /// A bare server in a process of its own.
 pub(crate) struct Bare {
     child: Child,
-    addr: SocketAddr,
+    quic: SocketAddr,
+    tls: SocketAddr,
     plain: SocketAddr,
     certificate_hash: [u8; 32],
     connector: Connector,
@@ -58,13 +59,14 @@ impl Bare {
         let mut line = String::new();
         std::io::BufReader::new(child.stdout.take().context("its output")?).read_line(&mut line)?;
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [addr, plain, hash] = words[..] else { bail!("instead of where it listens: {line:?}") };
+        let [quic, tls, plain, hash] = words[..] else { bail!("instead of where it listens: {line:?}") };
         let mut certificate_hash = [0; 32];
         for (at, byte) in certificate_hash.iter_mut().enumerate() {
             *byte = u8::from_str_radix(hash.get(2 * at..2 * at + 2).context("a short hash")?, 16)?;
         }
         let connector = Connector::new(certificate_hash)?;
-        Ok(Self { child, addr: addr.parse()?, plain: plain.parse()?, certificate_hash, connector })
+        let (quic, tls, plain) = (quic.parse()?, tls.parse()?, plain.parse()?);
+        Ok(Self { child, quic, tls, plain, certificate_hash, connector })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -74,9 +76,10 @@ impl Bare {
     pub(crate) async fn connect(&self, kind: Kind) -> Result<RawClient> {
         match kind {
             // A socket for each, as devices have it.
-            Kind::Quic => RawClient::connect(kind, self.addr, self.certificate_hash).await,
+            Kind::Quic => RawClient::connect(kind, self.quic, self.certificate_hash).await,
             Kind::Plain => self.connector.connect(kind, self.plain).await,
-            kind => self.connector.connect(kind, self.addr).await,
+            Kind::WebTransport => self.connector.connect(kind, self.quic).await,
+            kind => self.connector.connect(kind, self.tls).await,
         }
     }
 }
@@ -97,11 +100,10 @@ pub(crate) fn main(mode: &str) -> Result<()> {
         tokio::spawn(broadcast(heard));
         let answers = Answers { mode, loop_ };
         let tls = tls::Identity::new()?;
-        let addr = quic::serve(&tls, answers.clone())?;
-        let addr_tcp = tcp::serve(addr, Some(tls.tcp()?), answers.clone()).await?;
-        let plain = tcp::serve(([127, 0, 0, 1], 0).into(), None, answers).await?;
-        anyhow::ensure!(addr == addr_tcp, "two ports");
-        std::io::stdout().write_all(format!("{addr} {plain} {}\n", tls.hash()).as_bytes())?;
+        let quic = quic::serve(&tls, answers.clone())?;
+        let over_tls = tcp::serve(Some(tls.tcp()?), answers.clone()).await?;
+        let plain = tcp::serve(None, answers).await?;
+        std::io::stdout().write_all(format!("{quic} {over_tls} {plain} {}\n", tls.hash()).as_bytes())?;
         tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
         std::process::exit(0)
     })

@@ -1,6 +1,6 @@
 //! Bare tungstenite, with buffers as small as suda's, over TLS or not.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -30,8 +30,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 pub(super) type Sink = SplitSink<WebSocketStream<Box<dyn Io>>, Message>;
 pub(super) type Source = SplitStream<WebSocketStream<Box<dyn Io>>>;
 
-pub(super) async fn serve(addr: SocketAddr, tls: Option<Arc<ServerConfig>>, answers: Answers) -> Result<SocketAddr> {
-    let listener = TcpListener::bind(addr).await?;
+pub(super) async fn serve(tls: Option<Arc<ServerConfig>>, answers: Answers) -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let addr = listener.local_addr()?;
     let tls = tls.map(tokio_rustls::TlsAcceptor::from);
     tokio::spawn(async move {
