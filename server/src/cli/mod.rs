@@ -1,5 +1,6 @@
 //! The commands of the binary `suda`.
 
+mod admin;
 mod config;
 mod doctor;
 mod output;
@@ -28,6 +29,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Check ports, certificate, store, clock and limits, and say what to do.
     Doctor(doctor::DoctorArgs),
+    /// Look at a running node and help its users.
+    Admin(admin::AdminArgs),
     /// Print the version.
     Version,
 }
@@ -40,6 +43,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Config(args) => config::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Admin(args) => admin::run(args),
         Command::Version => output::line(&format!("suda {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -5,6 +5,7 @@
 #![expect(clippy::panic, reason = "helpers of tests: where something is not as it must be, the test is over")]
 
 mod binary;
+mod command;
 mod http;
 
 use std::fs::{self, File, OpenOptions};
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 use crate::client::{Connector, Kind, RawClient};
 
+pub use command::{Said, suda};
 pub use http::Answer;
 
 /// How long a start or a stop may take, on a machine that is busy with other things.
