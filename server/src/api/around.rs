@@ -14,9 +14,13 @@ use tracing::Instrument as _;
 
 use super::Api;
 use super::error::ApiError;
+use crate::link::PlainHttp;
 
 /// The header that names a request in the logs. A caller may choose the name.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How long clients may remember that there is HTTP/3.
+const ALT_SVC_S: u32 = 86_400;
 
 /// The longest name a caller may choose.
 const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -34,6 +38,9 @@ pub(super) async fn around(State(api): State<Api>, request: Request, next: Next)
     let slow = SLOW_ROUTES.contains(&route.as_str());
     let limit = if slow { None } else { Some(Duration::from_millis(api.config().request_ms_max)) };
     let only_reads = request.method().is_safe();
+    // Only who came by TLS may go on to HTTP/3: an answer in the clear proves nothing of who gave it.
+    let plain = request.extensions().get::<PlainHttp>().is_some();
+    let alternative = if plain { None } else { api.facts().http3_port.and_then(alt_svc) };
 
     let span = tracing::info_span!("http", id = id.to_str().unwrap_or_default(), method, route);
     let mut response = guarded(limit, only_reads, next.run(request)).instrument(span.clone()).await;
@@ -41,6 +48,10 @@ pub(super) async fn around(State(api): State<Api>, request: Request, next: Next)
     response.headers_mut().insert(REQUEST_ID, id);
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+
+    if let Some(alternative) = alternative {
+        response.headers_mut().insert(header::ALT_SVC, alternative);
+    }
 
     let status = response.status();
     let time = started.elapsed();
@@ -85,6 +96,10 @@ fn request_id(api: &Api, headers: &HeaderMap) -> HeaderValue {
         let id = format!("{:016x}", u64::from_be_bytes(api.clock().random()));
         HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
     })
+}
+
+fn alt_svc(http3_port: u16) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("h3=\":{http3_port}\"; ma={ALT_SVC_S}")).ok()
 }
 
 /// The method as a label: whatever a peer makes up counts as one.

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::{Router, middleware};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -180,7 +180,7 @@ impl Api {
             .allow_origin(allowed)
             .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
             .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, around::REQUEST_ID])
-            .expose_headers([around::REQUEST_ID, header::RETRY_AFTER, HeaderName::from_static("alt-svc")])
+            .expose_headers([around::REQUEST_ID, header::RETRY_AFTER, header::ALT_SVC])
             .max_age(std::time::Duration::from_secs(3_600))
     }
 

@@ -153,3 +153,14 @@ async fn the_web_app_is_served_where_there_is_one() {
     assert_eq!(node.call(navigation).await.text, "the app");
     node.call(Request::post("/").body(Body::empty()).unwrap()).await.assert_error(405, "malformed");
 }
+
+/// Who came by TLS is told of HTTP/3 with each answer, errors included; who came in the clear is not.
+#[tokio::test]
+async fn answers_announce_http3() {
+    let node = Node::new();
+    let request = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    for path in ["/healthz", "/v1/discovery", "/v1/me", "/nowhere"] {
+        assert_eq!(node.call(request(path)).await.headers["alt-svc"], "h3=\":4434\"; ma=86400", "{path}");
+        assert!(!node.call(plain(request(path))).await.headers.contains_key("alt-svc"), "{path}");
+    }
+}

@@ -126,7 +126,7 @@ impl Node {
             region: "local".to_owned(),
             public_host: None,
             public_port: 4433,
-            http3_port: None,
+            http3_port: Some(4434),
             certificate,
             sign_up: SignUp::Open,
         };
