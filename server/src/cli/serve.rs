@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{SettingsArgs, output};
@@ -23,6 +24,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let log = LogSettings { level: settings.log.level.clone(), format: settings.log.format.into() };
     telemetry::init(&log, metrics.panics())?;
     raise_open_files();
+    // Also where the data folder was there before and others may enter it: keys and people's messages are in it.
+    umask(Mode::RWXG | Mode::RWXO);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;

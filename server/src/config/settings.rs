@@ -371,7 +371,7 @@ settings! {
     /// Logs, on stderr.
     log Log {
         /// A level (error, warn, info, debug, trace), and others for parts: `info,quinn=debug`.
-        level: String = "info".to_owned(), cost "`debug` writes several lines for each link and request.";
+        level: String = "info,fjall=warn,lsm_tree=warn".to_owned(), cost "`debug` writes several lines for each link and request.";
         /// How a line looks.
         format: Format = Format::Auto;
     }

@@ -31,7 +31,7 @@ const TCP_ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 #[non_exhaustive]
 pub enum ListenError {
     /// A port can't be had.
-    #[error("{protocol} on {addr}: {source}")]
+    #[error("can't listen on {protocol} {addr}: {source}")]
     Bind {
         /// `UDP` or `TCP`.
         protocol: &'static str,
