@@ -1,0 +1,21 @@
+// The page of the package's tests: the package, and a few helpers that tests call in it.
+import * as suda from "./pkg/index.js";
+
+const page = (window.page = {
+  suda,
+  client: null,
+  notices: [],
+  timelines: {},
+
+  async open(options = {}) {
+    const client = (page.client = await suda.Client.open(options));
+    client.addEventListener("notify", ({ detail }) => page.notices.push(detail));
+    return client.session;
+  },
+  online: () => page.client?.link.state === "online" && page.client.link.transport,
+  show(channel, options) {
+    page.timelines[channel] ??= page.client.channel(channel).timeline(options);
+  },
+  texts: (channel) => page.timelines[channel].items.filter((item) => item.type === "message").map((item) => item.text),
+  deliveries: (channel) => page.timelines[channel].items.filter((item) => item.type === "message").map((item) => item.delivery),
+});
