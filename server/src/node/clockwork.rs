@@ -25,7 +25,7 @@ pub async fn behind_ms(store: &Store, clock: &Clock) -> Result<Option<u64>, Stor
 }
 
 /// Writes the time down.
-pub(super) async fn write(store: &Store, clock: &Clock) -> Result<(), StoreError> {
+pub async fn write(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     let now_ms = clock.now_ms();
     let write = move |txn: crate::store::Txn| async move {
         txn.max(keys::meta(KEY), now_ms);

@@ -33,7 +33,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tls::CertStore;
 
-pub use clockwork::{BEHIND_MS_TOLERATED, behind_ms, latest_ms};
+pub use clockwork::{BEHIND_MS_TOLERATED, behind_ms, latest_ms, write as write_latest};
 pub use parts::tls as tls_config;
 pub use ready::Ready;
 

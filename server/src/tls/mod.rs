@@ -8,6 +8,7 @@ mod dev;
 mod files;
 #[cfg(test)]
 mod tests;
+mod validity;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -159,6 +160,12 @@ impl CertStore {
     #[must_use]
     pub fn hash(&self) -> CertHash {
         self.read().hash
+    }
+
+    /// From when until when the certificate in use is valid, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn valid_ms(&self) -> Option<(u64, u64)> {
+        validity::valid_ms(self.read().key.end_entity_cert().ok()?)
     }
 
     /// The hashes to offer for pinning: of the self-signed certificate in use, and of the one before or after it while

@@ -1,12 +1,14 @@
 //! `suda doctor`: looks at everything a node needs from its machine, and says what to do where something is not right.
 
 mod machine;
+mod node;
 mod ports;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use super::{SettingsArgs, output};
+use crate::clock::Clock;
 
 /// Check ports, certificate, store, clock and limits, and say what to do. Ends with 1 if something keeps a node from running.
 #[derive(Debug, clap::Args)]
@@ -57,6 +59,9 @@ pub(super) fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
             let mut findings = vec![Finding::good("settings: all known, all within bounds")];
             findings.extend(machine::data_folder(&settings.node.data));
             findings.extend(machine::limits());
+            let clock = Clock::system();
+            findings.push(node::certificate(settings, &clock));
+            findings.extend(node::store_and_clock(settings, &clock));
             findings.extend(ports::check(&settings.listen));
             findings
         }
