@@ -170,7 +170,7 @@ mod tests {
         let (mut entries, mut states, mut outbox) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(write) = shelf.next_write() {
             match write {
-                Write::Entry(channel, _, bytes) if channel == ChannelId(9) => entries.push(bytes),
+                Write::Entry(ChannelId(9), _, bytes) => entries.push(bytes),
                 Write::State(bytes) => states.push(bytes),
                 Write::Outbox(id, 1, bytes) if id == pending.id() => outbox.push(bytes),
                 other => panic!("{other:?}"),
