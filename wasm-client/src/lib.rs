@@ -1,6 +1,6 @@
 //! The client of suda for the browser: the core of `suda-client`, as a WebAssembly module.
 //!
-//! The core does no I/O, so neither does this: JavaScript, which has the sockets, calls [`engine::Engine`], carries out
+//! The core does no I/O, so neither does this: JavaScript, which has the sockets, calls `Engine`, carries out
 //! what it asks for and writes what it gives. What is said across is bytes where it comes from or goes to the wire or the
 //! store, and JSON (the wire's own form of it) where the app reads it. See `docs/decisions/` for why it is cut so.
 //!
