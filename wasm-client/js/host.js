@@ -214,6 +214,8 @@ export class Host {
     for (const event of events) {
       switch (event.t) {
         case "status":
+          // The login is worth nothing any more. What was kept stays, for the same user to go on with.
+          if (event.status.why === "revoked" && this.#http.login) this.#http.take(null);
           this.#tellState();
           break;
         case "channel_list":
