@@ -1,9 +1,12 @@
 //! What the hubs count.
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use crate::telemetry::ErrorLabel;
 
 /// The hubs' metrics. Cloning shares them.
 #[derive(Debug, Clone)]
@@ -16,8 +19,8 @@ pub struct HubMetrics {
     pub lagging: Gauge,
     /// Sends that became an entry, or were found to have become one before.
     pub sends: Counter,
-    /// Sends that were refused.
-    pub refused: Counter,
+    /// Sends that were refused, by why.
+    pub refused: Family<ErrorLabel, Counter>,
     /// Sends that found their channel's queue full.
     pub queue_full: Counter,
     /// Times that a channel could not become active because too many are.
@@ -49,7 +52,7 @@ impl Default for HubMetrics {
             attachments: Gauge::default(),
             lagging: Gauge::default(),
             sends: Counter::default(),
-            refused: Counter::default(),
+            refused: Family::default(),
             queue_full: Counter::default(),
             hubs_full: Counter::default(),
             deliveries: Counter::default(),

@@ -76,11 +76,11 @@ async fn append(hub: &Arc<Hub>, batch: Vec<Waiting>) {
 }
 
 fn refuse(hub: &Hub, error: &ChatError, replies: Vec<Reply>) {
-    hub.shared.metrics.refused.inc_by(replies.len() as u64);
     if !matches!(error, ChatError::NotFound(_)) {
         tracing::warn!(channel = %hub.channel, sends = replies.len(), %error, "could not append");
     }
     let error: WireError = error.to_wire();
+    hub.shared.metrics.refused.get_or_create(&error.code.into()).inc_by(replies.len() as u64);
     for reply in replies {
         reply.send(Err(error.clone()));
     }
@@ -124,17 +124,14 @@ fn push_new(tail: &mut super::tail::Tail, entries: &[StoredEntry], last: Seq) {
 }
 
 fn reply_all(hub: &Hub, results: Vec<Result<suda_schema::channel::Ack, WireError>>, replies: Vec<Reply>) {
-    let (mut sends, mut refused) = (0, 0);
+    let metrics = &hub.shared.metrics;
     for (reply, result) in replies.into_iter().zip(results) {
-        if result.is_ok() {
-            sends += 1;
-        } else {
-            refused += 1;
-        }
+        match &result {
+            Ok(_) => metrics.sends.inc(),
+            Err(error) => metrics.refused.get_or_create(&error.code.into()).inc(),
+        };
         reply.send(result);
     }
-    hub.shared.metrics.sends.inc_by(sends);
-    hub.shared.metrics.refused.inc_by(refused);
 }
 
 /// Finds out what the bell was rung for, and reads that.

@@ -9,6 +9,7 @@ use prometheus_client::registry::Registry;
 use suda_schema::{CloseCode, ErrorCode};
 
 use crate::link::LinkKind;
+use crate::telemetry::ErrorLabel;
 
 /// The sessions' metrics. Cloning shares them.
 #[derive(Debug, Clone)]
@@ -63,12 +64,6 @@ pub struct CloseLabel {
     reason: Reason,
 }
 
-/// An error code.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ErrorLabel {
-    reason: Reason,
-}
-
 /// The name of a code of the schema's tables.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Reason(&'static str);
@@ -81,12 +76,6 @@ impl EncodeLabelValue for Reason {
 
 impl From<CloseCode> for CloseLabel {
     fn from(code: CloseCode) -> Self {
-        Self { reason: Reason(code.name()) }
-    }
-}
-
-impl From<ErrorCode> for ErrorLabel {
-    fn from(code: ErrorCode) -> Self {
         Self { reason: Reason(code.name()) }
     }
 }
@@ -116,9 +105,9 @@ impl Default for SessionMetrics {
 impl SessionMetrics {
     /// Puts them into the node's registry.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("links", "Live links", self.links.clone());
-        registry.register("handshakes", "Handshakes that became a session", self.handshakes.clone());
-        registry.register("handshake_seconds", "From the first stream to welcome", self.handshake_seconds.clone());
+        registry.register("sessions", "Sessions that stand", self.links.clone());
+        registry.register("sessions_begun", "Links that became a session", self.handshakes.clone());
+        registry.register("session_begin_seconds", "From the first stream to welcome", self.handshake_seconds.clone());
         registry.register("link_closes", "Links that ended", self.closes.clone());
         registry.register("attaches", "Attaches that became an attachment", self.attaches.clone());
         registry.register("detaches", "Attachments ended or refused by the node", self.detaches.clone());

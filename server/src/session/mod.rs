@@ -45,5 +45,5 @@ mod write;
 
 pub use bell::LocalBell;
 pub use config::SessionConfig;
-pub use metrics::{CloseLabel, ErrorLabel, KindLabel, SessionMetrics};
+pub use metrics::{CloseLabel, KindLabel, SessionMetrics};
 pub use registry::Sessions;

@@ -6,11 +6,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::exponential_buckets;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use suda_schema::ErrorCode;
 
 use super::process::Process;
 
@@ -60,6 +62,18 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Why something was refused: the name of an error code.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ErrorLabel {
+    reason: &'static str,
+}
+
+impl From<ErrorCode> for ErrorLabel {
+    fn from(code: ErrorCode) -> Self {
+        Self { reason: code.name() }
     }
 }
 

@@ -8,4 +8,4 @@ mod metrics;
 mod process;
 
 pub use log::{LogFormat, LogSettings, init};
-pub use metrics::{Metrics, latency_buckets};
+pub use metrics::{ErrorLabel, Metrics, latency_buckets};

@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what must be there is there")]
 
 mod admin;
+mod metrics;
 mod running;
