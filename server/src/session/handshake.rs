@@ -79,14 +79,14 @@ async fn hello(node: &Node, link: &Arc<dyn Link>, control: &mut Option<Control>)
     let within = Duration::from_millis(node.config.hello_within_ms);
     let first = tokio::time::timeout(within, first)
         .await
-        .unwrap_or_else(|_| Err(Ended::new(CloseCode::HANDSHAKE_TIMEOUT, "no hello came in time")))?
-        .ok_or_else(|| Ended::new(CloseCode::PROTOCOL_ERROR, "the control stream ended before its hello"))?;
+        .unwrap_or_else(|_| Err(Ended::new(CloseCode::HANDSHAKE_TIMEOUT, "no `control` frame came in time")))?
+        .ok_or_else(|| Ended::new(CloseCode::PROTOCOL_ERROR, "the first stream ended before its `control` frame"))?;
     if node.draining.load(Ordering::SeqCst) {
         return Err(Ended::new(CloseCode::GOING_AWAY, "the node drains"));
     }
     let hello = match first.decode::<Open>() {
         Ok(Decoded::Frame(Open::Control(hello))) => hello,
-        Ok(_) => return Err(Ended::new(CloseCode::PROTOCOL_ERROR, "the first frame of a link is hello")),
+        Ok(_) => return Err(Ended::new(CloseCode::PROTOCOL_ERROR, "the first frame of a link is `control`")),
         Err(error) => return Err(malformed(&error)),
     };
     if hello.client.len() > CLIENT_NAME_BYTES_MAX {
