@@ -65,7 +65,7 @@ export class Host {
     const order = outbox.reduce((most, row) => Math.max(most, row.order), 0);
     const rows = outbox.map((row) => row.bytes);
     const keeps = this.#store.kind === "persistent";
-    this.#engine = new Engine(Date.now(), seed, clientName, JSON.stringify(transports), keeps, state, rows, order);
+    this.#engine = new Engine(Date.now(), seed, clientName, transports.join(), keeps, state, rows, order);
     this.#clock = new Clock((late) => this.#rang(late));
     this.#notices = new Notices();
     this.#listen();
@@ -168,6 +168,7 @@ export class Host {
       }),
       received: now((stream, bytes) => this.#do((engine, at) => engine.received(at, id, stream, bytes))),
       streamEnded: now((stream, code) => this.#do((engine, at) => engine.streamEnded(at, id, stream, code))),
+      datagram: now((body) => this.#do((engine, at) => engine.datagram(at, id, body))),
       message: now((bytes) => this.#do((engine, at) => engine.message(at, id, bytes))),
       room: now(() => this.#pump()),
     };
@@ -182,7 +183,8 @@ export class Host {
   async #discover() {
     try {
       const found = candidates(await this.#http.ask("GET", "discovery"), this.#options.server);
-      this.#do((engine, now) => engine.discovered(now, JSON.stringify(found)));
+      for (const { kind, url, hashes } of found) this.#engine.candidate(kind, url, hashes);
+      this.#do((engine, now) => engine.discovered(now));
     } catch (error) {
       if (!this.#ended) this.#do((engine, now) => engine.discoverFailed(now, error.message, error.retryAfterMs ?? undefined));
     }
@@ -280,8 +282,7 @@ export class Host {
 
   async #notify(notice) {
     if (notice.unsure) {
-      const at = JSON.stringify({ around: notice.seq });
-      const page = await this.#ask("history", (engine, now) => engine.history(now, notice.channelId, at, 1)).catch(() => null);
+      const page = await this.#history(notice.channelId, { around: notice.seq }, 1).catch(() => null);
       const what = page?.entries.find(({ seq }) => seq === notice.seq)?.what.message;
       if (!what?.mentions.includes(this.#http.login?.user)) return;
       notice.mention = true;
@@ -359,6 +360,11 @@ export class Host {
     });
   }
 
+  #history(channel, at, limit, thread) {
+    const [[name, value]] = typeof at === "string" ? [[at, 0]] : Object.entries(at);
+    return this.#ask("history", (engine, now) => engine.history(now, channel, name, value, limit, thread));
+  }
+
   #answer(key, error, value) {
     const waiting = this.#waiting.get(key);
     this.#waiting.delete(key);
@@ -420,7 +426,7 @@ export class Host {
     http: (front, method, path, body) => this.#http.call(method, path, body),
     async channel(front, method, path, body) {
       const summary = await this.#http.call(method, path, body);
-      this.#do((engine, now) => engine.learn(now, JSON.stringify(summary)));
+      this.#do((engine, now) => learn(engine, now, summary));
       return summary.channel;
     },
     async open(front, id, key, kind) {
@@ -439,7 +445,7 @@ export class Host {
       this.#failed.delete(id);
       this.#store.write([["unfailed", id]]);
       this.#ops.set(id, op);
-      const refused = this.#do((engine, now) => engine.send(now, channel, id, JSON.stringify(op)));
+      const refused = this.#do((engine, now) => send(engine, now, channel, id, op));
       if (refused) {
         this.#ops.delete(id);
         throw errorFrom({ code: refused, message: "the send was not taken" });
@@ -464,8 +470,7 @@ export class Host {
       }
       return taken;
     },
-    history: (front, channel, at, limit, thread) =>
-      this.#ask("history", (engine, now) => engine.history(now, channel, JSON.stringify(at), limit, thread)),
+    history: (front, channel, at, limit, thread) => this.#history(channel, at, limit, thread),
     async older(front, channel, limit) {
       if (this.#engine.timeline(channel) === undefined) return 0;
       const first = JSON.parse(this.#engine.timeline(channel, Number.MAX_SAFE_INTEGER) ?? "null")?.first;
@@ -479,14 +484,13 @@ export class Host {
       if (entry?.seq === seq) return entry;
       await this.#openChannel(channel);
       try {
-        const at = JSON.stringify({ around: seq });
-        const page = await this.#ask("history", (engine, now) => engine.history(now, channel, at, 1));
+        const page = await this.#history(channel, { around: seq }, 1);
         return page.entries.find((found) => found.seq === seq) ?? null;
       } finally {
         this.#closeView(channel, null);
       }
     },
-    presence: (front, users) => this.#ask("presence", (engine, now) => engine.presence(now, JSON.stringify(users))),
+    presence: (front, users) => this.#ask("presence", (engine, now) => engine.presence(now, users.join())),
     read: (front, channel, seq) => this.#do((engine, now) => engine.markRead(now, channel, seq)),
     typing: (front, channel, on) => this.#do((engine, now) => engine.setTyping(now, channel, on)),
   };
@@ -542,4 +546,19 @@ export class Host {
     for (const { reject } of this.#waiting.values()) reject(this.#ended);
     await this.#store.close();
   }
+}
+
+/** An op, as it is on the wire, into the outbox. What comes back is why it was not taken. */
+function send(engine, now, channel, id, { message, edit, delete: deletion, react }) {
+  if (message) return engine.sendMessage(now, channel, id, message.body.text, message.mentions.join(), message.reply_to ?? undefined);
+  if (edit) return engine.sendEdit(now, channel, id, edit.target, edit.body.text, edit.mentions.join());
+  if (deletion) return engine.sendDelete(now, channel, id, deletion.target);
+  return engine.sendReact(now, channel, id, react.target, react.emoji, react.on);
+}
+
+/** A channel's summary, as it is on the wire. */
+function learn(engine, now, { channel, kind, title, picture, peer, role, mute, members, head, last_at_ms, read, unread, preview }) {
+  const numbers = [members, head, last_at_ms, read, unread, preview?.seq ?? 0, preview?.at_ms ?? 0];
+  const muted = typeof mute === "object" ? String(mute.until) : mute;
+  engine.learn(now, channel, kind, title, picture ?? undefined, peer ?? undefined, role, muted, numbers, preview?.by, preview?.text ?? "");
 }

@@ -88,7 +88,7 @@ export class Http {
 export function candidates(discovery, server) {
   const hashes = (discovery.certificate_hashes ?? [])
     .filter(({ algorithm }) => algorithm === "sha-256")
-    .map(({ value }) => value.match(/../g).map((pair) => parseInt(pair, 16)));
+    .flatMap(({ value }) => value.match(/../g).map((pair) => parseInt(pair, 16)));
   const plain = new URL(server).protocol === "http:";
   const secure = globalThis.location?.protocol === "https:";
   const usable = ({ kind, url }) => {
@@ -100,5 +100,5 @@ export function candidates(discovery, server) {
   };
   return discovery.links
     .filter(usable)
-    .map(({ kind, url }) => ({ kind, url, certificate_hashes: kind === "webtransport" ? hashes : [] }));
+    .map(({ kind, url }) => ({ kind, url, hashes: kind === "webtransport" ? hashes : [] }));
 }

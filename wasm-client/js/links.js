@@ -24,7 +24,17 @@ export class TransportLink {
   async #begin() {
     await this.#wt.ready;
     await this.#open(0);
-    if (!this.#over) this.#to.dialed();
+    if (this.#over) return;
+    this.#to.dialed();
+    this.#readDatagrams(this.#wt.datagrams.readable.getReader());
+  }
+
+  async #readDatagrams(reader) {
+    try {
+      for (let read; !(read = await reader.read()).done && !this.#over; ) this.#to.datagram(read.value);
+    } catch {
+      // They end with the session, which is told by itself.
+    }
   }
 
   #end(code) {

@@ -1,19 +1,20 @@
 //! What JavaScript calls. Numbers of links and streams are whole numbers below 2⁵³, times are milliseconds, and both cross
-//! as JavaScript's own numbers; ids cross as their text.
+//! as JavaScript's own numbers; ids cross as their text. What goes in goes in field by field: a reader of JSON would be a
+//! sixth of the module.
 
 use std::str::FromStr;
 
 use js_sys::{Array, Uint8Array};
-use serde::de::DeserializeOwned;
 use suda_client::core::Core;
 use suda_client::core::config::Config;
 use suda_client::core::io::{Candidate, Failure, Kind, LinkId, Piece, StreamId, Token, Transmit};
 use suda_client::core::mux;
 use suda_client::core::outbox::SendError;
-use suda_schema::channel::{HistoryAt, Op};
+use suda_schema::channel::{HistoryAt, NewEdit, NewMessage, Op};
+use suda_schema::entry::{Body, Delete, React, Role};
 use suda_schema::error::Retry;
 use suda_schema::open::Activity;
-use suda_schema::summary::ChannelSummary;
+use suda_schema::summary::{ChannelKind, ChannelSummary, Mute, Preview};
 use suda_schema::{ChannelId, ClientMsgId, CloseCode, DeviceId, Seq, UserId};
 use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
 
@@ -26,6 +27,8 @@ use crate::store::{Shelf, Write};
 pub struct Engine {
     core: Core,
     shelf: Shelf,
+    /// Of discovery's answer, what has been told so far.
+    candidates: Vec<Candidate>,
 }
 
 /// Something from JavaScript that is not what it should be: a mistake in `js/`, not the app's.
@@ -37,8 +40,30 @@ fn id<T: FromStr>(text: &str) -> Result<T, JsError> {
     text.parse().map_err(|_| wrong("not an id"))
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, JsError> {
-    serde_json::from_str(text).map_err(|error| JsError::new(&error.to_string()))
+/// Ids with commas between them.
+fn ids<T: FromStr>(text: &str) -> Result<Vec<T>, JsError> {
+    text.split(',').filter(|part| !part.is_empty()).map(id).collect()
+}
+
+fn kind(name: &str) -> Result<Kind, JsError> {
+    match name {
+        "webtransport" => Ok(Kind::WebTransport),
+        "websocket" => Ok(Kind::WebSocket),
+        _ => Err(wrong("not a transport")),
+    }
+}
+
+/// A place in a log, as the wire names it.
+fn place(name: &str, value: f64) -> Result<HistoryAt, JsError> {
+    Ok(match name {
+        "before" => HistoryAt::Before(Seq(whole(value))),
+        "after" => HistoryAt::After(Seq(whole(value))),
+        "around" => HistoryAt::Around(Seq(whole(value))),
+        "unread" => HistoryAt::Unread,
+        "time" => HistoryAt::Time(whole(value)),
+        "newest" => HistoryAt::Newest,
+        _ => return Err(wrong("not a place")),
+    })
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, which is what is wanted")]
@@ -75,9 +100,9 @@ impl Engine {
         let shelf = Shelf::new(keeps, state.as_deref(), &outbox, whole(order));
         let mut config = Config::default();
         config.client_name = client_name;
-        config.transports = read::<Vec<Kind>>(transports)?;
+        config.transports = transports.split(',').map(kind).collect::<Result<_, _>>()?;
         let core = Core::new(config, Box::new(shelf.clone()), Token::default(), seed, whole(now_ms));
-        Ok(Self { core, shelf })
+        Ok(Self { core, shelf, candidates: Vec::new() })
     }
 
     // ---- what has happened
@@ -120,11 +145,17 @@ impl Engine {
         self.core.set_activity(whole(now_ms), if active { Activity::Active } else { Activity::Idle });
     }
 
-    /// Where to connect: `[{kind, url, certificate_hashes}]`.
-    pub fn discovered(&mut self, now_ms: f64, candidates: &str) -> Result<(), JsError> {
-        let candidates = read::<Vec<Candidate>>(candidates)?;
-        self.core.discovered(whole(now_ms), Ok(candidates));
+    /// A place to connect to. `hashes`: those of certificates, one after the other.
+    pub fn candidate(&mut self, name: &str, url: String, hashes: &[u8]) -> Result<(), JsError> {
+        let certificate_hashes = hashes.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).collect();
+        self.candidates.push(Candidate { kind: kind(name)?, url, certificate_hashes });
         Ok(())
+    }
+
+    /// That was all of them.
+    pub fn discovered(&mut self, now_ms: f64) {
+        let candidates = std::mem::take(&mut self.candidates);
+        self.core.discovered(whole(now_ms), Ok(candidates));
     }
 
     /// Why that is not known.
@@ -154,6 +185,11 @@ impl Engine {
     pub fn stream_ended(&mut self, now_ms: f64, link: f64, stream: u32, reset: Option<u16>) {
         let piece = reset.map_or(Piece::Fin, |code| Piece::Reset(CloseCode(code)));
         self.core.received(whole(now_ms), LinkId(whole(link)), StreamId(stream), &piece);
+    }
+
+    /// A datagram came.
+    pub fn datagram(&mut self, now_ms: f64, link: f64, body: &[u8]) {
+        self.core.datagram(whole(now_ms), LinkId(whole(link)), body);
     }
 
     /// A WebSocket message came. False: it is none of the protocol's.
@@ -329,14 +365,62 @@ impl Engine {
         Ok(())
     }
 
-    /// Sends an op, given as JSON, under an id. What comes back is why it was not taken.
-    pub fn send(&mut self, now_ms: f64, channel: &str, msg: &str, op: &str) -> Result<Option<String>, JsError> {
-        let (channel, msg) = (id::<ChannelId>(channel)?, id::<ClientMsgId>(msg)?);
-        Ok(match self.core.send_as(whole(now_ms), channel, msg, read::<Op>(op)?) {
-            Ok(_) => None,
-            Err(SendError::TooLarge { .. }) => Some("too_large".to_owned()),
-            Err(_) => Some("outbox_full".to_owned()),
-        })
+    /// Sends a message under an id. What comes back is why it was not taken.
+    #[wasm_bindgen(js_name = sendMessage)]
+    pub fn send_message(
+        &mut self,
+        now_ms: f64,
+        channel: &str,
+        msg: &str,
+        text: String,
+        mentions: &str,
+        reply_to: Option<f64>,
+    ) -> Result<Option<String>, JsError> {
+        let reply_to = reply_to.map(|seq| Seq(whole(seq)));
+        let (body, mentions) = (Body::Text(text), ids(mentions)?);
+        let message = NewMessage { body, reply_to, mentions, attachments: Vec::new() };
+        self.send(now_ms, channel, msg, Op::Message(message))
+    }
+
+    /// The same for another text of one's own message.
+    #[wasm_bindgen(js_name = sendEdit)]
+    pub fn send_edit(
+        &mut self,
+        now_ms: f64,
+        channel: &str,
+        msg: &str,
+        target: f64,
+        text: String,
+        mentions: &str,
+    ) -> Result<Option<String>, JsError> {
+        let edit = NewEdit { target: Seq(whole(target)), body: Body::Text(text), mentions: ids(mentions)? };
+        self.send(now_ms, channel, msg, Op::Edit(edit))
+    }
+
+    /// The same for a deletion.
+    #[wasm_bindgen(js_name = sendDelete)]
+    pub fn send_delete(
+        &mut self,
+        now_ms: f64,
+        channel: &str,
+        msg: &str,
+        target: f64,
+    ) -> Result<Option<String>, JsError> {
+        self.send(now_ms, channel, msg, Op::Delete(Delete { target: Seq(whole(target)) }))
+    }
+
+    /// The same for a reaction.
+    #[wasm_bindgen(js_name = sendReact)]
+    pub fn send_react(
+        &mut self,
+        now_ms: f64,
+        channel: &str,
+        msg: &str,
+        target: f64,
+        emoji: String,
+        on: bool,
+    ) -> Result<Option<String>, JsError> {
+        self.send(now_ms, channel, msg, Op::React(React { target: Seq(whole(target)), emoji, on }))
     }
 
     /// Takes back what has not gone out.
@@ -365,30 +449,98 @@ impl Engine {
         Ok(self.core.page_back(whole(now_ms), id(channel)?, limit).map(|request| request.0))
     }
 
-    /// Asks for a page of history; `at` is as on the wire. Nothing if too many are asked for.
+    /// Asks for a page of history; `at` and `value` are as on the wire. Nothing if too many are asked for.
     pub fn history(
         &mut self,
         now_ms: f64,
         channel: &str,
         at: &str,
+        value: f64,
         limit: u16,
         thread: Option<f64>,
     ) -> Result<Option<u32>, JsError> {
         let thread = thread.map(|seq| Seq(whole(seq)));
-        let request = self.core.history(whole(now_ms), id(channel)?, read::<HistoryAt>(at)?, limit, thread);
+        let request = self.core.history(whole(now_ms), id(channel)?, place(at, value)?, limit, thread);
         Ok(request.map(|request| request.0))
     }
 
-    /// Asks who is there; `users` is a JSON list of ids. Nothing if too many are asked for.
+    /// Asks who is there; `users` has commas between ids. Nothing if too many are asked for.
     pub fn presence(&mut self, now_ms: f64, users: &str) -> Result<Option<u32>, JsError> {
-        let users = read::<Vec<UserId>>(users)?;
+        let users = ids::<UserId>(users)?;
         Ok(self.core.ask_presence_of(whole(now_ms), &users).map(|request| request.0))
     }
 
-    /// A channel as the HTTP API has told of it, as JSON.
-    pub fn learn(&mut self, now_ms: f64, summary: &str) -> Result<(), JsError> {
-        let summary = read::<ChannelSummary>(summary)?;
+    /// A channel as the HTTP API has told of it. `numbers`: members, head, last_at_ms, read, unread, and of the preview seq
+    /// and at_ms. `mute`: `off`, `mentions_only`, or a time.
+    pub fn learn(
+        &mut self,
+        now_ms: f64,
+        channel: &str,
+        kind: &str,
+        title: String,
+        picture: Option<String>,
+        peer: Option<String>,
+        role: &str,
+        mute: &str,
+        numbers: &[f64],
+        preview_by: Option<String>,
+        preview_text: String,
+    ) -> Result<(), JsError> {
+        let &[members, head, last_at_ms, read, unread, preview_seq, preview_at_ms] = numbers else {
+            return Err(wrong("not as many numbers"));
+        };
+        let kind = match kind {
+            "direct" => ChannelKind::Direct,
+            "group" => ChannelKind::Group,
+            _ => ChannelKind::Broadcast,
+        };
+        let role = match role {
+            "owner" => Role::Owner,
+            "admin" => Role::Admin,
+            "poster" => Role::Poster,
+            _ => Role::Member,
+        };
+        let mute = match mute {
+            "off" => Mute::Off,
+            "mentions_only" => Mute::MentionsOnly,
+            until => Mute::Until(until.parse().map_err(|_| wrong("not a time"))?),
+        };
+        let preview = match preview_by {
+            Some(by) => Some(Preview {
+                seq: Seq(whole(preview_seq)),
+                by: id(&by)?,
+                at_ms: whole(preview_at_ms),
+                text: preview_text,
+            }),
+            None => None,
+        };
+        let summary = ChannelSummary {
+            channel: id(channel)?,
+            kind,
+            title,
+            picture: picture.as_deref().map(id).transpose()?,
+            peer: peer.as_deref().map(id).transpose()?,
+            role,
+            members: u32::try_from(whole(members)).unwrap_or(u32::MAX),
+            head: Seq(whole(head)),
+            last_at_ms: whole(last_at_ms),
+            read: Seq(whole(read)),
+            unread: whole(unread),
+            mute,
+            preview,
+        };
         self.core.learn(whole(now_ms), summary);
         Ok(())
+    }
+}
+
+impl Engine {
+    fn send(&mut self, now_ms: f64, channel: &str, msg: &str, op: Op) -> Result<Option<String>, JsError> {
+        let (channel, msg) = (id::<ChannelId>(channel)?, id::<ClientMsgId>(msg)?);
+        Ok(match self.core.send_as(whole(now_ms), channel, msg, op) {
+            Ok(_) => None,
+            Err(SendError::TooLarge { .. }) => Some("too_large".to_owned()),
+            Err(_) => Some("outbox_full".to_owned()),
+        })
     }
 }
