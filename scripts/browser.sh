@@ -23,8 +23,6 @@ echo "-- size"
 node wasm-client/tools/size.js
 echo "-- types"
 wasm-client/tools/node_modules/.bin/tsc -p tests/browser/tsconfig.json
-echo "-- unit tests of the module"
-tests/browser/wasm-tests.sh
-echo "-- the package in an empty Vite project, and in Chromium"
+echo "-- the module's unit tests, the package in an empty Vite project, and in Chromium"
 cargo build -p suda-server --bin suda
 node --test --test-concurrency=1 tests/browser/*.test.js
