@@ -39,7 +39,8 @@ async fn floods_of_streams() {
             Ok::<(), Ended>(())
         };
         let flooded = tokio::time::timeout(Duration::from_secs(2), flooding).await;
-        assert!(!matches!(flooded, Ok(Ok(()))), "{kind:?}: all were taken");
+        // What a WebSocket client has written is taken by the kernel before the node has an answer to it.
+        assert!(kind.is_websocket() || !matches!(flooded, Ok(Ok(()))), "{kind:?}: all were taken");
         if kind.is_websocket() {
             assert_eq!(link_code(&device.link).await, CloseCode::PROTOCOL_ERROR, "{kind:?}");
         }
