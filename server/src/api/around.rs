@@ -43,13 +43,7 @@ pub(super) async fn around(State(api): State<Api>, request: Request, next: Next)
     let alternative = if plain { None } else { api.facts().http3_port.and_then(alt_svc) };
 
     let span = tracing::info_span!("http", id = id.to_str().unwrap_or_default(), method, route);
-    let mut response = if declared_bytes(request.headers()) > Some(api.config().body_bytes_max) {
-        // The client need not send it, nor wait.
-        ApiError::new(ErrorCode::TOO_LARGE, format!("body: longer than {} bytes", api.config().body_bytes_max))
-            .into_response()
-    } else {
-        guarded(limit, only_reads, next.run(request)).instrument(span.clone()).await
-    };
+    let mut response = guarded(limit, only_reads, next.run(request)).instrument(span.clone()).await;
 
     response.headers_mut().insert(REQUEST_ID, id);
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -102,11 +96,6 @@ fn request_id(api: &Api, headers: &HeaderMap) -> HeaderValue {
         let id = format!("{:016x}", u64::from_be_bytes(api.clock().random()));
         HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
     })
-}
-
-/// How long the body is going to be, as its sender says.
-fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn alt_svc(http3_port: u16) -> Option<HeaderValue> {
