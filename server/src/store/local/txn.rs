@@ -19,10 +19,10 @@ use crate::store::engine::{Atomic, EngineTxn, Fut, Versionstamp, Write};
 use crate::store::range::after_key;
 use crate::store::{Page, Range, StoreError, TXN_AGE_MS_MAX};
 
-/// The fewest rows that are read from the view at a time; the most is what a page needs.
-const FETCH_ROWS_MIN: usize = 16;
-/// The most rows that are read from the view at a time.
+/// The most rows that are read from the view at a time. At first it is as many as the page needs: each row costs a search.
 const FETCH_ROWS_MAX: usize = 512;
+/// The fewest rows that are read where those were not enough, because of what the transaction itself has cleared.
+const FETCH_MORE_ROWS_MIN: usize = 16;
 
 /// Who has waited so long for the outcome of a commit is told that it is unknown.
 const ANSWER_WAIT_MS_MAX: u64 = 60_000;
@@ -292,7 +292,8 @@ struct Fetch {
 
 impl Fetch {
     fn new(view: Arc<dyn View>, span: Span, reverse: bool, rows_wanted: usize) -> Self {
-        let rows = rows_wanted.saturating_add(1).clamp(FETCH_ROWS_MIN, FETCH_ROWS_MAX);
+        // One more than is wanted says whether there is more.
+        let rows = rows_wanted.saturating_add(1).min(FETCH_ROWS_MAX);
         Self { view, rest: Some(span), reverse, fetched: VecDeque::new(), rows }
     }
 
@@ -304,6 +305,7 @@ impl Fetch {
             if let (Some((last, _)), true) = (rows.last(), rows.len() == self.rows) {
                 self.rest = Some(if self.reverse { (span.0, last.clone()) } else { (after_key(last).into(), span.1) });
             }
+            self.rows = self.rows.saturating_mul(2).clamp(FETCH_MORE_ROWS_MIN, FETCH_ROWS_MAX);
             self.fetched = rows.into();
         }
         Ok(self.fetched.front().map(|(key, _)| key))
@@ -311,5 +313,54 @@ impl Fetch {
 
     fn take(&mut self) -> Option<Row> {
         self.fetched.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hundred rows, which notes how many it was asked for.
+    #[derive(Default)]
+    struct Rows(Mutex<Vec<usize>>);
+
+    impl View for Rows {
+        fn get(&self, _: &[u8]) -> Result<Option<Bytes>, StoreError> {
+            Ok(None)
+        }
+
+        fn rows(&self, (begin, end): &Span, reverse: bool, limit: usize) -> Result<Vec<Row>, StoreError> {
+            self.0.lock().unwrap().push(limit);
+            let keys = (0..100).map(|key: u8| Bytes::copy_from_slice(&[key])).filter(|key| begin <= key && key < end);
+            let mut rows: Vec<Row> = keys.map(|key| (key.clone(), key)).collect();
+            if reverse {
+                rows.reverse();
+            }
+            rows.truncate(limit);
+            Ok(rows)
+        }
+    }
+
+    #[test]
+    fn no_more_rows_are_read_than_a_page_needs_and_all_can_be() {
+        for reverse in [false, true] {
+            let view = Arc::new(Rows::default());
+            let all = || (Bytes::new(), Bytes::from_static(&[0xff]));
+            let mut fetch = Fetch::new(Arc::<Rows>::clone(&view), all(), reverse, 1);
+            let mut keys = Vec::new();
+            for _ in 0..2 {
+                assert!(fetch.peek().unwrap().is_some());
+                keys.extend(fetch.take().map(|(key, _)| key[0]));
+            }
+            assert_eq!(*view.0.lock().unwrap(), [2], "the one that is wanted, and the one that says there is more");
+            while fetch.peek().unwrap().is_some() {
+                keys.extend(fetch.take().map(|(key, _)| key[0]));
+            }
+            if reverse {
+                keys.reverse();
+            }
+            assert!(keys.into_iter().eq(0..100));
+            assert_eq!(*view.0.lock().unwrap(), [2, 16, 32, 64], "more at a time where those were not enough");
+        }
     }
 }

@@ -55,12 +55,13 @@ impl Window {
 
     /// Remembers what a commit wrote.
     pub(super) fn insert<'a>(&mut self, version: u64, at_ms: u64, spans: impl Iterator<Item = &'a Span>) {
-        let mut bytes = 0;
+        let (mut bytes, mut count) = (0, 0);
         for span in spans {
             bytes += span.0.len() + span.1.len() + SPAN_OVERHEAD_BYTES;
             self.write(span, version);
-            self.sweep();
+            count += 1;
         }
+        self.sweep(count * SWEEP_STEPS);
         self.bytes += bytes;
         self.commits.push_back(Commit { version, at_ms, bytes });
     }
@@ -90,12 +91,12 @@ impl Window {
     }
 
     /// Takes out some steps between one forgotten version and another. It goes round through all keys, a little with
-    /// each write, so that no write waits for all of it.
-    fn sweep(&mut self) {
+    /// each commit, so that none waits for all of it.
+    fn sweep(&mut self, steps: usize) {
         let mut before = self.steps.range(..self.swept.clone()).next_back().map_or(0, |(_, version)| *version);
         let mut gone = Vec::new();
         let mut last = None;
-        for (key, &version) in self.steps.range(self.swept.clone()..).take(SWEEP_STEPS) {
+        for (key, &version) in self.steps.range(self.swept.clone()..).take(steps) {
             if version <= self.oldest && before <= self.oldest {
                 gone.push(key.clone());
             } else {
