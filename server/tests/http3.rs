@@ -40,6 +40,7 @@ impl Scene {
         (settings.listen.port, settings.listen.http_port, settings.listen.h3_port) = (0, 0, Some(0));
         (settings.accounts.hash_memory_kib, settings.accounts.hash_passes) = (8, 1);
         settings.http.body_bytes_max = 65_536;
+        settings.http.connections_per_address_max = 3;
         let node = Node::start(settings, Metrics::new()).await.unwrap();
         let http3 = node.ready().http3.unwrap();
 
@@ -125,4 +126,17 @@ async fn what_is_too_much_or_not_for_everybody_is_refused() {
     let mut sender = scene.connect().await;
     assert_eq!(call(&mut sender, scene.request("GET", "/healthz"), "").await.0.status(), 200);
     scene.node.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections_and_no_more() {
+    let scene = Scene::new().await;
+    let mut within = [scene.connect().await, scene.connect().await, scene.connect().await];
+    for sender in &mut within {
+        assert_eq!(call(sender, scene.request("GET", "/healthz"), "").await.0.status(), 200);
+    }
+    let beyond = scene.endpoint.connect(scene.http3, "localhost").unwrap().await.unwrap();
+    let closed = tokio::time::timeout(WAIT, beyond.closed()).await.unwrap();
+    assert!(closed.to_string().contains("too many connections of this address"), "{closed}");
+    assert_eq!(call(&mut within[0], scene.request("GET", "/healthz"), "").await.0.status(), 200);
 }

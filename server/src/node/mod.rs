@@ -185,6 +185,8 @@ fn http3(settings: &Settings, public: SocketAddr, certificate: &CertStore) -> an
         address: SocketAddr::new(public.ip(), port),
         body_bytes_max: settings.http.body_bytes_max,
         head_ms_max: settings.http.head_ms,
+        stall_ms_max: settings.http.stall_ms,
+        connections_per_address_max: settings.http.connections_per_address_max,
     };
     Ok(Some(Http3::bind(config, certificate)?))
 }

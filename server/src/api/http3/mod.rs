@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use self::capped::Capped;
+use crate::link::{Address, Counted};
 use crate::tls::{CertStore, TlsError};
 
 /// How many connections there may be. Each holds at most [`STREAMS_MAX`] requests.
@@ -34,6 +35,8 @@ const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// A connection that says nothing for so long is ended.
 const IDLE_MS_MAX: u32 = 60_000;
+/// HTTP/3's own code for it, `H3_EXCESSIVE_LOAD`.
+const EXCESSIVE_LOAD: u32 = 0x107;
 /// The longest list of headers, as HTTP/3 counts it.
 const HEADERS_BYTES_MAX: usize = 32 << 10;
 
@@ -46,6 +49,10 @@ pub struct Http3Config {
     pub body_bytes_max: usize,
     /// How long a request's head may take.
     pub head_ms_max: u64,
+    /// How long a client may read nothing of an answer.
+    pub stall_ms_max: u64,
+    /// How many connections of one address there may be.
+    pub connections_per_address_max: usize,
 }
 
 /// Why HTTP/3 can't be listened for, or why one connection or request of it ended.
@@ -66,6 +73,9 @@ pub enum Http3Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The address has as many connections as it may.
+    #[error("the address has as many connections as it may")]
+    Crowded,
     /// The client took too long.
     #[error("the client took too long with its {0}")]
     Slow(&'static str),
@@ -122,6 +132,7 @@ impl Http3 {
     /// Serves until the endpoint is closed.
     pub async fn serve(self, router: Router) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let addresses = Counted::new(self.config.connections_per_address_max);
         while let Some(incoming) = self.endpoint.accept().await {
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                 incoming.refuse();
@@ -133,10 +144,10 @@ impl Http3 {
                 let _ = incoming.retry();
                 continue;
             }
-            let (router, config) = (router.clone(), self.config);
+            let (router, config, addresses) = (router.clone(), self.config, addresses.clone());
             tokio::spawn(async move {
                 let _place = place;
-                if let Err(error) = connection(incoming, router, config).await {
+                if let Err(error) = connection(incoming, router, config, addresses).await {
                     tracing::debug!(%error, "HTTP/3 connection ended");
                 }
             });
@@ -147,10 +158,20 @@ impl Http3 {
 type Connection = h3::server::Connection<Capped<h3_quinn::Connection>, Bytes>;
 type Resolver = RequestResolver<Capped<h3_quinn::Connection>, Bytes>;
 
-async fn connection(incoming: quinn::Incoming, router: Router, config: Http3Config) -> Result<(), Http3Error> {
+async fn connection(
+    incoming: quinn::Incoming,
+    router: Router,
+    config: Http3Config,
+    addresses: Counted<Address>,
+) -> Result<(), Http3Error> {
     let head_ms_max = Duration::from_millis(config.head_ms_max);
     let quic = within(head_ms_max, "handshake", incoming.into_future()).await??;
     let peer = quic.remote_address();
+    // After the handshake: before it anybody may have written this address on their packets.
+    let Some(_counted) = addresses.acquire(peer.ip().into()) else {
+        quic.close(EXCESSIVE_LOAD.into(), b"too many connections of this address");
+        return Err(Http3Error::Crowded);
+    };
     let bytes_max = config.body_bytes_max.saturating_add(HEADERS_BYTES_MAX);
     let capped = Capped::new(h3_quinn::Connection::new(quic), bytes_max);
     let mut connection: Connection =
@@ -158,7 +179,7 @@ async fn connection(incoming: quinn::Incoming, router: Router, config: Http3Conf
     while let Some(resolver) = connection.accept().await? {
         let router = router.clone();
         tokio::spawn(async move {
-            if let Err(error) = request(resolver, router, peer, head_ms_max).await {
+            if let Err(error) = request(resolver, router, peer, config).await {
                 tracing::debug!(%error, "HTTP/3 request ended");
             }
         });
@@ -166,12 +187,8 @@ async fn connection(incoming: quinn::Incoming, router: Router, config: Http3Conf
     Ok(())
 }
 
-async fn request(
-    resolver: Resolver,
-    router: Router,
-    peer: SocketAddr,
-    head_ms_max: Duration,
-) -> Result<(), Http3Error> {
+async fn request(resolver: Resolver, router: Router, peer: SocketAddr, config: Http3Config) -> Result<(), Http3Error> {
+    let head_ms_max = Duration::from_millis(config.head_ms_max);
     let (head, stream) = within(head_ms_max, "headers", resolver.resolve_request()).await??;
     let (mut send, recv) = stream.split();
     let mut request = head.map(|()| incoming_body(recv));
@@ -190,8 +207,9 @@ async fn request(
     for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
         head.headers.remove(name);
     }
-    send.send_response(Response::from_parts(head, ())).await?;
-    outgoing_body(&mut send, body.into_data_stream()).await
+    let stall_max = Duration::from_millis(config.stall_ms_max);
+    within(stall_max, "reading", send.send_response(Response::from_parts(head, ()))).await??;
+    outgoing_body(&mut send, body.into_data_stream(), stall_max).await
 }
 
 async fn within<F: Future>(limit: Duration, what: &'static str, future: F) -> Result<F::Output, Http3Error> {
@@ -209,13 +227,17 @@ fn incoming_body<S: RecvStream + Send + 'static>(recv: RequestStream<S, Bytes>) 
     }))
 }
 
-async fn outgoing_body<S>(send: &mut RequestStream<S, Bytes>, mut body: BodyDataStream) -> Result<(), Http3Error>
+async fn outgoing_body<S>(
+    send: &mut RequestStream<S, Bytes>,
+    mut body: BodyDataStream,
+    stall_max: Duration,
+) -> Result<(), Http3Error>
 where
     S: SendStream<Bytes>,
 {
     while let Some(data) = body.next().await {
         match data {
-            Ok(data) => send.send_data(data).await?,
+            Ok(data) => within(stall_max, "reading", send.send_data(data)).await??,
             Err(error) => {
                 // The client must not take what it has got for the whole.
                 send.stop_stream(h3::error::Code::H3_INTERNAL_ERROR);
