@@ -45,6 +45,11 @@ async fn every_metric_is_there_once() {
         assert!(name.starts_with("suda_"), "{name}");
         assert!(families.insert(name), "{name} is there twice");
     }
+    let documented = include_str!("../../../docs/operations.md");
+    for family in &families {
+        let listed = ["", "_total"].iter().any(|ending| documented.contains(&format!("| `{family}{ending}` |")));
+        assert!(listed, "{family} is not in docs/operations.md");
+    }
     for promised in PROMISED {
         assert!(families.contains(promised), "{promised} is not among {families:?}");
     }
