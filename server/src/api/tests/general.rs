@@ -164,3 +164,20 @@ async fn answers_announce_http3() {
         assert!(!node.call(plain(request(path))).await.headers.contains_key("alt-svc"), "{path}");
     }
 }
+
+/// What the protocol's page says of the HTTP API is there.
+#[test]
+fn the_protocol_names_only_routes_that_there_are() {
+    let (_, table) = routes().finish();
+    let routed: BTreeSet<&str> = table.iter().map(|(_, path)| path.as_ref()).collect();
+    let page = include_str!("../../../../docs/protocol.md");
+    let (_, section) = page.split_once("<!-- api:").unwrap();
+    let (section, _) = section.split_once("<!-- /api -->").unwrap();
+    let named = section.split('`').filter_map(|code| {
+        let path = code.split(' ').find(|word| word.starts_with("/v1/"))?;
+        path.split('?').next()
+    });
+    let named: BTreeSet<&str> = named.collect();
+    assert!(named.len() > 15, "{named:?}");
+    assert!(named.is_subset(&routed), "{:?}", named.difference(&routed));
+}
