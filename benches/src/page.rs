@@ -44,7 +44,7 @@ const TABLES: &[Table] = &[
         about: "One key of 128 bytes set in a transaction and acknowledged, with 1 to 256 writers who each wait for one \
                 commit before the next. The reference for `embedded` is a loop of append and `fdatasync` on the same file \
                 system; for `foundationdb` the same loop on the binding itself. `memory` is durable in nothing: it shows \
-                what the transaction layer costs. *Ratio* as above.",
+                what the transaction layer costs. *Ratio* is this row's rate divided by its reference's (above 1: faster than the reference).",
         prefix: "store_commit/",
         reference: |name| {
             let writers = name.rsplit_once('/')?.1;
