@@ -26,6 +26,15 @@ step "tests"
 cargo build -p suda-server --bin suda
 cargo test --workspace
 
+step "browser"
+outcome=0
+scripts/browser.sh || outcome=$?
+case $outcome in
+  0) ;;
+  3) skipped+=("the browser package and its tests: what they lack is said above. See scripts/browser.sh.") ;;
+  *) exit "$outcome" ;;
+esac
+
 step "FoundationDB"
 if fdb=$(scripts/find-foundationdb.sh); then
   eval "$fdb"

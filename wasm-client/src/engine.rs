@@ -2,6 +2,12 @@
 //! as JavaScript's own numbers; ids cross as their text. What goes in goes in field by field: a reader of JSON would be a
 //! sixth of the module.
 
+#![expect(
+    clippy::too_many_arguments,
+    clippy::needless_pass_by_value,
+    reason = "these are calls from JavaScript: what is given is copied in, and an object for it would have to be freed"
+)]
+
 use std::str::FromStr;
 
 use js_sys::{Array, Uint8Array};
