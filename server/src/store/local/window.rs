@@ -95,16 +95,18 @@ impl Window {
     fn sweep(&mut self, steps: usize) {
         let mut before = self.steps.range(..self.swept.clone()).next_back().map_or(0, |(_, version)| *version);
         let mut gone = Vec::new();
-        let mut last = None;
+        let (mut last, mut seen) = (None, 0);
         for (key, &version) in self.steps.range(self.swept.clone()..).take(steps) {
             if version <= self.oldest && before <= self.oldest {
                 gone.push(key.clone());
             } else {
                 before = version;
             }
-            last = Some(key);
+            (last, seen) = (Some(key), seen + 1);
         }
-        self.swept = last.map_or_else(Bytes::new, |key| after_key(key).into());
+        // At the end it begins again at once: behind the last key there may be new ones with every commit, where ids grow
+        // with time.
+        self.swept = last.filter(|_| seen == steps).map_or_else(Bytes::new, |key| after_key(key).into());
         for key in gone {
             self.steps.remove(&key);
         }
@@ -154,5 +156,27 @@ mod tests {
         }
         window.forget(0);
         assert!(window.oldest() > 6_000 && window.bytes <= BYTES_MAX);
+    }
+
+    /// A channel that is written to without a pause: a head, a log and retry ids that grow with time, behind all others.
+    #[test]
+    fn what_is_remembered_does_not_grow_with_what_was_written() {
+        const COMMITS_PER_MS: u64 = 3;
+        let mut window = Window::default();
+        let mut most = 0;
+        for version in 1..=60_000 * COMMITS_PER_MS {
+            let at_ms = version / COMMITS_PER_MS;
+            let keys = [
+                [&b"log"[..], &version.to_be_bytes()].concat(),
+                [&b"retry"[..], &version.to_be_bytes()].concat(),
+                b"head".to_vec(),
+            ];
+            let spans = keys.map(|key| (Bytes::from(key.clone()), after_key(&key).into()));
+            window.forget(at_ms);
+            window.insert(version, at_ms, spans.iter());
+            most = most.max(window.steps.len());
+        }
+        let live = usize::try_from(2 * 2 * COMMITS_PER_MS * AGE_MS_MAX).unwrap();
+        assert!(most < 3 * live, "{most} steps for {live} that say something");
     }
 }
