@@ -148,7 +148,7 @@ async fn who_outlives_the_conflict_window_begins_again() {
     late.set("b", "");
     // More than the window remembers.
     let long = vec![b'k'; 9_000];
-    for n in 0..10u32 {
+    for n in 0..16u32 {
         let writes = (0..500u32).map(|m| [&long[..], &n.to_be_bytes(), &m.to_be_bytes()].concat()).collect::<Vec<_>>();
         store_suite::write(&store, |txn| writes.iter().for_each(|key| txn.set(key, ""))).await;
     }
