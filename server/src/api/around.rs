@@ -3,11 +3,13 @@
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
 use prometheus_client::metrics::gauge::Gauge;
 use suda_schema::ErrorCode;
 use tracing::Instrument as _;
@@ -24,6 +26,11 @@ const ALT_SVC_S: u32 = 86_400;
 
 /// The longest name a caller may choose.
 const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// How much of a body that is refused for its length is taken before the answer, as a multiple of what would be right.
+const HEARD_OUT_TIMES: usize = 4;
+/// And for how long.
+const HEARD_OUT_MS_MAX: u64 = 1_000;
 
 /// Answers that take as long as they take, and are limited in another way.
 const SLOW_ROUTES: [&str; 2] = ["/v1/sync", "/v1/account/export"];
@@ -43,7 +50,14 @@ pub(super) async fn around(State(api): State<Api>, request: Request, next: Next)
     let alternative = if plain { None } else { api.facts().http3_port.and_then(alt_svc) };
 
     let span = tracing::info_span!("http", id = id.to_str().unwrap_or_default(), method, route);
-    let mut response = guarded(limit, only_reads, next.run(request)).instrument(span.clone()).await;
+    let mut response = if declared_bytes(request.headers()) > Some(api.config().body_bytes_max) {
+        // Who sends a little too much hears the answer; nobody is heard for long.
+        hear_out(request.into_body(), api.config().body_bytes_max.saturating_mul(HEARD_OUT_TIMES)).await;
+        ApiError::new(ErrorCode::TOO_LARGE, format!("body: longer than {} bytes", api.config().body_bytes_max))
+            .into_response()
+    } else {
+        guarded(limit, only_reads, next.run(request)).instrument(span.clone()).await
+    };
 
     response.headers_mut().insert(REQUEST_ID, id);
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -96,6 +110,27 @@ fn request_id(api: &Api, headers: &HeaderMap) -> HeaderValue {
         let id = format!("{:016x}", u64::from_be_bytes(api.clock().random()));
         HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
     })
+}
+
+/// How long the body is going to be, as its sender says.
+fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Takes and drops what comes of a body that is refused: a connection that is closed while its client still writes is
+/// reset, and the client may never read why.
+async fn hear_out(mut body: Body, bytes_max: usize) {
+    let mut left = bytes_max;
+    let hearing = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // How it ended does not matter: the answer is the same.
+    let _ = tokio::time::timeout(Duration::from_millis(HEARD_OUT_MS_MAX), hearing).await;
 }
 
 fn alt_svc(http3_port: u16) -> Option<HeaderValue> {

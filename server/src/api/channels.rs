@@ -147,6 +147,10 @@ async fn channels(
     Query(query): Query<ListQuery>,
 ) -> ApiResult<JsonBody<ChannelsPage>> {
     let after = query.after.as_deref().map(read_cursor).transpose()?;
+    // An empty page would say that there is nothing more.
+    if query.limit == Some(0) {
+        return Err(ApiError::invalid("limit", "0 channels are no page"));
+    }
     let page = api.chat().sync(caller.user, after, query.limit.unwrap_or(PAGE)).await?.page;
     Ok(JsonBody(ChannelsPage { channels: page.channels, next: page.next.map(write_cursor) }))
 }

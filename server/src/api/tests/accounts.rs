@@ -71,6 +71,11 @@ async fn bodies_that_are_not_right_are_refused_each_in_its_way() {
     post(json, "{\"handle\": 7}".to_owned()).await.assert_error(422, "invalid");
     let long = json!({ "handle": "x".repeat(2 << 20) }).to_string();
     post(json, long).await.assert_error(413, "too_large");
+    // What is said to be too long is refused before any of it has come.
+    let request =
+        Request::post("/v1/login").header("content-type", "application/json").header("content-length", "99999999999");
+    let never = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    node.call(request.body(never).unwrap()).await.assert_error(413, "too_large");
 }
 
 #[tokio::test]

@@ -273,3 +273,12 @@ async fn an_account_is_exported_and_deleted() {
     let page = tokio::time::timeout(std::time::Duration::from_secs(20), erased).await.unwrap();
     assert!(page.to_string().contains("theirs"), "{page}");
 }
+
+/// An empty page would say that there is nothing more.
+#[tokio::test]
+async fn no_page_of_channels_is_empty_by_wish() {
+    let node = Node::new();
+    let kim = node.sign_up("kim").await;
+    node.send("GET", "/v1/channels?limit=0", &kim.token, &Value::Null).await.assert_error(422, "invalid");
+    node.expect(200, "GET", "/v1/channels?limit=1", &kim, Value::Null).await;
+}
