@@ -255,7 +255,7 @@ settings! {
         /// Links of one user at once on this node.
         links_per_user_max: usize = 32, in 1 ..= 10_000, unit "links";
         /// Attachments of one link at once.
-        attachments_max: usize = 256, in 1 ..= 10_000, unit "attachments", cost "About 2 KiB each, and on QUIC about 70 bytes, even unused, for every link that has opened ten streams.";
+        attachments_max: usize = 256, in 1 ..= 10_000, unit "attachments", cost "About 3 KiB each, and on QUIC about 70 bytes, even unused, for every link that has opened ten streams.";
         /// Streams of a link on their way to being an attachment; others wait.
         opening_max: usize = 16, in 1 ..= 1_024, unit "streams";
         /// Requests of a control stream that wait for the store; then it is not read.
