@@ -18,6 +18,7 @@ pub mod channel;
 pub mod chat;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod link;
 pub mod node;

@@ -16,6 +16,7 @@ use super::error::{ApiError, ApiResult};
 use super::extract::{Json, Path, Query};
 use super::routes::Routes;
 use super::{Api, fallback};
+use crate::chat::Topic;
 use crate::chat::accounts::SignUp;
 use crate::chat::devices::{DeviceInfo, NewDevice, Platform};
 use crate::chat::operator::{ACCOUNTS_PAGE_MAX, AccountInfo, AccountsPage};
@@ -140,7 +141,7 @@ async fn stats_of(api: &Api) -> ApiResult<Stats> {
     Ok(Stats {
         version: env!("CARGO_PKG_VERSION"),
         node: parts.facts.node,
-        region: parts.facts.region.clone(),
+        region: parts.facts.address.region.clone(),
         up_ms: api.clock().now_ms().saturating_sub(api.inner.started_at_ms),
         draining: api.is_draining(),
         accounts: api.chat().account_count().await?,
@@ -175,7 +176,7 @@ async fn user(State(api): State<Api>, Path(user): Path<String>) -> ApiResult<Jso
     let info = api.chat().account(&user).await?;
     let devices = api.chat().devices(info.user).await?;
     let channels = api.chat().joined_channels(info.user).await?.len();
-    let connected = api.inner.parts.sessions.has_user(info.user);
+    let connected = api.inner.parts.sessions.listens_to(Topic::User(info.user));
     Ok(JsonBody(UserDetails { info, devices, channels, connected }))
 }
 

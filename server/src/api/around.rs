@@ -47,7 +47,7 @@ pub(super) async fn around(State(api): State<Api>, request: Request, next: Next)
     let only_reads = request.method().is_safe();
     // Only who came by TLS may go on to HTTP/3: an answer in the clear proves nothing of who gave it.
     let plain = request.extensions().get::<PlainHttp>().is_some();
-    let alternative = if plain { None } else { api.facts().http3_port.and_then(alt_svc) };
+    let alternative = if plain { None } else { api.facts().address.http3_port.and_then(alt_svc) };
 
     let span = tracing::info_span!("http", id = id.to_str().unwrap_or_default(), method, route);
     let mut response = if declared_bytes(request.headers()) > Some(api.config().body_bytes_max) {

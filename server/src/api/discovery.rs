@@ -1,15 +1,19 @@
 //! Where clients connect, and how.
 
+#![expect(unused_qualifications, reason = "utoipa writes the types of queries with their path")]
+
 use axum::extract::State;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 use axum::{Extension, Json};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use suda_schema::{ALPN_QUIC, CONNECT_PATH, PROTOCOL_VERSION, SUBPROTOCOL_BINARY, SUBPROTOCOL_JSON, WireError};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
+use super::extract::Query;
 use super::routes::Routes;
+use crate::cluster::Address;
 use crate::link::PlainHttp;
 
 pub(super) fn routes() -> Routes<Api> {
@@ -20,34 +24,46 @@ pub(super) fn routes() -> Routes<Api> {
 #[openapi(paths(discovery))]
 pub(super) struct Doc;
 
-/// How to reach this node.
+/// How to reach the node that is recommended first, and then others.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Discovery {
-    /// The number of this node.
+    /// The protocol that nodes speak.
+    protocol: u16,
+    /// The clock of the node that answers, in milliseconds since the Unix epoch.
+    server_time_ms: u64,
+    /// Who may make an account with `POST /v1/accounts`.
+    sign_up: SignUp,
+    /// The node to try first.
+    #[serde(flatten)]
+    first: NodeAddress,
+    /// All nodes to try, in this order; the first is the one above.
+    nodes: Vec<NodeAddress>,
+}
+
+/// How to reach a node.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct NodeAddress {
+    /// Its number.
     node: u16,
     /// Its region.
     region: String,
     /// Its version.
-    version: &'static str,
-    /// The protocol that it speaks.
-    protocol: u16,
-    /// Its clock, in milliseconds since the Unix epoch.
-    server_time_ms: u64,
+    version: String,
     /// The links it takes, best first.
     links: Vec<LinkAddress>,
     /// Where the HTTP API is over HTTPS.
     api: String,
     /// The HTTP API over HTTP/3, if it is there.
     api_http3: Option<String>,
+    /// The HTTP API in the clear, for those who have come that way themselves.
+    api_http: Option<String>,
     /// Hashes of the certificate that the node made for itself: for a browser's `serverCertificateHashes`, and for
     /// native clients to pin. Empty with a certificate that needs none.
     certificate_hashes: Vec<CertificateHash>,
-    /// Who may make an account with `POST /v1/accounts`.
-    sign_up: SignUp,
 }
 
 /// One kind of link.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct LinkAddress {
     /// `webtransport`, `quic` or `websocket`.
     kind: &'static str,
@@ -58,7 +74,7 @@ pub(super) struct LinkAddress {
 }
 
 /// The hash of a certificate.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct CertificateHash {
     /// `sha-256`.
     algorithm: &'static str,
@@ -80,66 +96,114 @@ pub enum SignUp {
     External,
 }
 
+/// From where.
+#[derive(Deserialize, IntoParams)]
+struct DiscoveryQuery {
+    /// The region whose nodes are to come first; left out, that of the node that answers.
+    region: Option<String>,
+}
+
 /// Where clients connect, and how
-#[utoipa::path(get, path = "/v1/discovery", tag = "node", responses(
+///
+/// Nodes that drain, are full or have not been heard of for a while are left out. Of the others those of the region come
+/// first, and among them those with room, with some chance in it.
+#[utoipa::path(get, path = "/v1/discovery", tag = "node", params(DiscoveryQuery), responses(
     (status = 200, body = Discovery),
     (status = "default", body = WireError),
 ))]
 async fn discovery(
     State(api): State<Api>,
+    Query(query): Query<DiscoveryQuery>,
     plain: Option<Extension<PlainHttp>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Json<Discovery> {
     let facts = api.facts();
-    let asked = asked_authority(&uri, &headers);
-    let host = facts.public_host.as_deref().or(asked.as_ref().map(Authority::host)).unwrap_or("localhost");
-    let subprotocols = vec![SUBPROTOCOL_BINARY, SUBPROTOCOL_JSON];
-    let port = facts.public_port;
-    let mut links = vec![
-        LinkAddress {
-            kind: "webtransport",
-            url: format!("https://{host}:{port}{CONNECT_PATH}"),
-            protocols: vec!["h3"],
-        },
-        LinkAddress {
-            kind: "quic",
-            url: format!("quic://{host}:{port}"),
-            protocols: vec![std::str::from_utf8(ALPN_QUIC).unwrap_or_default()],
-        },
-        LinkAddress {
-            kind: "websocket",
-            url: format!("wss://{host}:{port}{CONNECT_PATH}"),
-            protocols: subprotocols.clone(),
-        },
-    ];
-    // Only for those who have come this way themselves: behind a proxy it is not there for the client.
-    if plain.is_some()
-        && facts.public_host.is_none()
-        && let Some(authority) = &asked
-    {
-        links.push(LinkAddress {
-            kind: "websocket",
-            url: format!("ws://{authority}{CONNECT_PATH}"),
-            protocols: subprotocols,
-        });
+    let asked = Asked { plain: plain.is_some(), authority: asked_authority(&uri, &headers) };
+    let this = || {
+        let hashes = facts.certificate.pinned_hashes();
+        // Where the client has found it is where it is, whatever port the node thinks it has.
+        let plain = asked.authority.as_ref().map(Authority::to_string);
+        asked.address(facts.node, &facts.address, plain, hashes.iter().map(ToString::to_string))
+    };
+    let listed = facts.cluster.as_ref().map(|cluster| cluster.recommend(query.region.as_deref())).unwrap_or_default();
+    let nodes = listed.into_iter().map(|node| {
+        // Of itself the node knows more than others have heard.
+        if node.node == facts.node {
+            return this();
+        }
+        let plain = asked.authority.as_ref().zip(node.address.http_port);
+        let plain = plain.map(|(authority, port)| format!("{}:{port}", authority.host()));
+        asked.address(node.node, &node.address, plain, node.certificate_hashes.into_iter())
+    });
+    let mut nodes: Vec<NodeAddress> = nodes.collect();
+    if nodes.is_empty() {
+        nodes.push(this());
     }
-    let hashes = facts.certificate.pinned_hashes();
     Json(Discovery {
-        node: facts.node,
-        region: facts.region.clone(),
-        version: env!("CARGO_PKG_VERSION"),
         protocol: PROTOCOL_VERSION,
         server_time_ms: api.clock().now_ms(),
-        links,
-        api: format!("https://{host}:{port}/v1"),
-        api_http3: facts.http3_port.map(|port| format!("https://{host}:{port}/v1")),
-        certificate_hashes: hashes
-            .iter()
-            .map(|hash| CertificateHash { algorithm: "sha-256", value: hash.to_string() })
-            .collect(),
         sign_up: facts.sign_up,
+        first: nodes.first().cloned().unwrap_or_else(this),
+        nodes,
     })
+}
+
+/// How the client has come.
+struct Asked {
+    plain: bool,
+    authority: Option<Authority>,
+}
+
+impl Asked {
+    /// A node's address as this client is told it.
+    fn address(
+        &self,
+        node: u16,
+        address: &Address,
+        plain: Option<String>,
+        hashes: impl Iterator<Item = String>,
+    ) -> NodeAddress {
+        let host = address.host.as_deref().or(self.authority.as_ref().map(Authority::host)).unwrap_or("localhost");
+        let port = address.port;
+        let subprotocols = vec![SUBPROTOCOL_BINARY, SUBPROTOCOL_JSON];
+        let mut links = vec![
+            LinkAddress {
+                kind: "webtransport",
+                url: format!("https://{host}:{port}{CONNECT_PATH}"),
+                protocols: vec!["h3"],
+            },
+            LinkAddress {
+                kind: "quic",
+                url: format!("quic://{host}:{port}"),
+                protocols: vec![std::str::from_utf8(ALPN_QUIC).unwrap_or_default()],
+            },
+            LinkAddress {
+                kind: "websocket",
+                url: format!("wss://{host}:{port}{CONNECT_PATH}"),
+                protocols: subprotocols.clone(),
+            },
+        ];
+        // Only for those who have come this way themselves: behind a proxy it is not there for the client.
+        let plain = plain.filter(|_| self.plain && address.host.is_none());
+        if let Some(plain) = &plain {
+            links.push(LinkAddress {
+                kind: "websocket",
+                url: format!("ws://{plain}{CONNECT_PATH}"),
+                protocols: subprotocols,
+            });
+        }
+        NodeAddress {
+            node,
+            region: address.region.clone(),
+            version: address.version.clone(),
+            links,
+            api: format!("https://{host}:{port}/v1"),
+            api_http3: address.http3_port.map(|port| format!("https://{host}:{port}/v1")),
+            api_http: plain.map(|plain| format!("http://{plain}/v1")),
+            certificate_hashes: hashes.map(|value| CertificateHash { algorithm: "sha-256", value }).collect(),
+        }
+    }
 }
 
 /// What the client asked, if that is a host and perhaps a port.

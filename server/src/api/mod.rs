@@ -54,6 +54,7 @@ pub use sync::Ears;
 use crate::channel::Hubs;
 use crate::chat::Chat;
 use crate::clock::Clock;
+use crate::cluster::{Address, Cluster};
 use crate::rate::RateLimiter;
 use crate::session::Sessions;
 use crate::telemetry::Metrics;
@@ -82,22 +83,18 @@ pub struct ApiConfig {
 }
 
 /// What the API says of its node.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NodeFacts {
     /// Its number.
     pub node: u16,
-    /// Its region.
-    pub region: String,
-    /// The host name that clients are given; without one, that which they asked.
-    pub public_host: Option<String>,
-    /// The port that clients are given, for UDP and TCP.
-    pub public_port: u16,
-    /// The port of HTTP/3, if it is served.
-    pub http3_port: Option<u16>,
+    /// Where it is reached.
+    pub address: Address,
     /// The certificate in use.
     pub certificate: CertStore,
     /// Who may make an account.
     pub sign_up: SignUp,
+    /// The other nodes, if there may be any.
+    pub cluster: Option<Cluster>,
 }
 
 /// The API of one node. Cheap to clone.

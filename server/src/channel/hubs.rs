@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use suda_schema::codec::Codec;
+use suda_schema::control::Typing;
 use suda_schema::{ChannelId, ErrorCode, UserId, WireError};
 use tokio::sync::Semaphore;
 
@@ -88,6 +89,20 @@ impl Hubs {
         let hub = self.shard(channel).get(&channel).cloned();
         if let Some(hub) = hub {
             hub.ring();
+        }
+    }
+
+    /// Whether anybody here is attached to a channel.
+    #[must_use]
+    pub fn listens_to(&self, channel: ChannelId) -> bool {
+        self.shard(channel).get(&channel).is_some_and(|hub| hub.has_listeners())
+    }
+
+    /// Somebody types, on another node.
+    pub fn typing(&self, typing: Typing, hidden_from: &[UserId]) {
+        let hub = self.shard(typing.channel).get(&typing.channel).cloned();
+        if let Some(hub) = hub {
+            hub.typing(typing.user, typing.for_ms, &hidden_from.into());
         }
     }
 

@@ -39,6 +39,7 @@ pub mod members;
 pub mod operator;
 pub mod operator_channels;
 pub mod outbox;
+pub mod peers;
 pub mod presence;
 pub mod profile;
 pub mod push;
@@ -64,6 +65,7 @@ pub use auth::AuthConfig;
 pub use error::ChatError;
 pub use ids::IdGen;
 pub use limits::ChatLimits;
+pub use peers::{Alone, Peers};
 pub use topic::{Bell, Topic};
 pub use tx::{Row, Tx};
 
@@ -81,6 +83,7 @@ struct Inner {
     clock: Clock,
     ids: IdGen,
     bell: Arc<dyn Bell>,
+    peers: Arc<dyn Peers>,
     limits: ChatLimits,
     auth: auth::Auth,
 }
@@ -95,8 +98,21 @@ pub struct ChatConfig {
 }
 
 impl Chat {
-    /// Chat over this store, as the node with this number. Fails if the configuration asks for what can't be.
+    /// Chat over this store, as the node with this number and the only one. Fails if the configuration asks for what
+    /// can't be.
     pub fn new(
+        store: Store,
+        clock: Clock,
+        node: u16,
+        bell: Arc<dyn Bell>,
+        config: ChatConfig,
+    ) -> Result<Self, ChatError> {
+        Self::among(Arc::new(Alone), store, clock, node, bell, config)
+    }
+
+    /// The same as one of several nodes over this store.
+    pub fn among(
+        peers: Arc<dyn Peers>,
         store: Store,
         clock: Clock,
         node: u16,
@@ -105,7 +121,7 @@ impl Chat {
     ) -> Result<Self, ChatError> {
         let ids = IdGen::new(clock.clone(), node);
         let auth = auth::Auth::new(config.auth, &clock)?;
-        Ok(Self { inner: Arc::new(Inner { store, clock, ids, bell, limits: config.limits, auth }) })
+        Ok(Self { inner: Arc::new(Inner { store, clock, ids, bell, peers, limits: config.limits, auth }) })
     }
 
     /// The store below.
@@ -132,6 +148,12 @@ impl Chat {
         &self.inner.limits
     }
 
+    /// The nodes beside this one.
+    #[must_use]
+    pub fn peers(&self) -> &dyn Peers {
+        &*self.inner.peers
+    }
+
     fn auth(&self) -> &auth::Auth {
         &self.inner.auth
     }
@@ -145,7 +167,7 @@ impl Chat {
     {
         let wakes = topic::Wakes::default();
         let ring = topic::RingWhenOver::new(Arc::clone(&self.inner.bell), wakes.clone());
-        let result = self.inner.store.run(|txn| op(Tx::new(txn, self.clone(), wakes.clone()))).await;
+        let result = self.inner.store.run(|txn| self.attempt(&op, txn, &wakes)).await;
         ring.over();
         result
     }
@@ -160,9 +182,27 @@ impl Chat {
     {
         let wakes = topic::Wakes::default();
         let ring = topic::RingWhenOver::new(Arc::clone(&self.inner.bell), wakes.clone());
-        let result = self.inner.store.run_idempotent(|txn| op(Tx::new(txn, self.clone(), wakes.clone()))).await;
+        let result = self.inner.store.run_idempotent(|txn| self.attempt(&op, txn, &wakes)).await;
         ring.over();
         result
+    }
+
+    /// One attempt: the operation, and in the same transaction what other nodes must know.
+    async fn attempt<T, F, Fut>(&self, op: &F, txn: crate::store::Txn, wakes: &topic::Wakes) -> Result<T, ChatError>
+    where
+        T: Send,
+        F: Fn(Tx) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, ChatError>> + Send,
+    {
+        let tx = Tx::new(txn, self.clone(), wakes.clone());
+        let (done, fenced) = futures_util::future::join(op(tx.clone()), self.inner.peers.fence(&tx)).await;
+        fenced?;
+        let done = done?;
+        let woken = wakes.all();
+        if !woken.is_empty() {
+            self.inner.peers.tell(&tx, &woken).await?;
+        }
+        Ok(done)
     }
 
     /// Runs an operation that only reads, on one consistent state of the store.

@@ -22,6 +22,29 @@ pub enum Topic {
     Presence(UserId),
 }
 
+impl Topic {
+    /// The topic as keys have it: its kind, and an id.
+    #[must_use]
+    pub fn to_key(self) -> (u64, u64) {
+        match self {
+            Self::Channel(channel) => (0, channel.0),
+            Self::User(user) => (1, user.0),
+            Self::Presence(user) => (2, user.0),
+        }
+    }
+
+    /// The topic in a key; `None` for a kind that only a newer version knows.
+    #[must_use]
+    pub fn from_key((kind, id): (u64, u64)) -> Option<Self> {
+        match kind {
+            0 => Some(Self::Channel(ChannelId(id))),
+            1 => Some(Self::User(UserId(id))),
+            2 => Some(Self::Presence(UserId(id))),
+            _ => None,
+        }
+    }
+}
+
 /// Who passes the news on to this node's listeners.
 pub trait Bell: Send + Sync {
     /// Something about `topic` was committed. Must not block, and may be called for nothing.
@@ -44,6 +67,11 @@ pub(super) struct Wakes(Arc<Mutex<BTreeSet<Topic>>>);
 impl Wakes {
     pub(super) fn add(&self, topic: Topic) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(topic);
+    }
+
+    /// What was added so far.
+    pub(super) fn all(&self) -> BTreeSet<Topic> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn take(&self) -> BTreeSet<Topic> {

@@ -29,16 +29,25 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let started = tokio::select! {
-            started = Node::start(settings, metrics) => started?,
-            name = signals.next() => {
-                tracing::info!(signal = name, "stopped before it had started");
-                return Ok(ExitCode::SUCCESS);
+        let mut metrics = metrics;
+        let (started, name) = loop {
+            let started = tokio::select! {
+                started = Node::start(settings.clone(), metrics) => started?,
+                name = signals.next() => {
+                    tracing::info!(signal = name, "stopped before it had started");
+                    return Ok(ExitCode::SUCCESS);
+                }
+            };
+            output::line(&started.ready().line())?;
+            output::line(&started.ready().greeting())?;
+            tokio::select! {
+                name = signals.next() => break (started, name),
+                () = started.lost() => {}
             }
+            tracing::error!("this node was taken for dead, perhaps because it stood still: it starts anew");
+            started.give_up().await;
+            metrics = Metrics::new();
         };
-        output::line(&started.ready().line())?;
-        output::line(&started.ready().greeting())?;
-        let name = signals.next().await;
         tracing::info!(signal = name, "stopping");
         tokio::select! {
             () = started.stop() => {

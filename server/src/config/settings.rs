@@ -60,7 +60,7 @@ settings! {
     node Node {
         /// The data folder: the embedded store, the development certificate, the admin token. Made if it is not there, for its owner only.
         data: PathBuf = PathBuf::from("data"), cost "The embedded store: see Disk below.";
-        /// The number of this node, by which its ids differ from others'. Nodes that share a store must each have their own.
+        /// The number of this node on the embedded store. On FoundationDB each node takes one that is free.
         number: u16 = 1, in 0 ..= 1_023;
         /// The region that discovery and metrics name.
         region: String = "local".to_owned();
@@ -122,6 +122,18 @@ settings! {
         fdb_prefix: String = "suda".to_owned();
         /// FoundationDB: an operation that takes longer fails.
         fdb_timeout_ms: u32 = 5_000, in 100 ..= 60_000, unit "ms";
+    }
+
+    /// Several nodes over one FoundationDB.
+    cluster ClusterSettings {
+        /// How often a node gives a sign of life. Nodes of one store should agree.
+        beat_ms: u64 = 1_000, in 50 ..= 60_000, unit "ms", cost "One commit of each node each time, and one read of all nodes.";
+        /// A node whose sign of life stands still for so long is taken for dead; it stops by itself before. At least four times `beat_ms`. Nodes of one store should agree.
+        dead_after_ms: u64 = 10_000, in 200 ..= 600_000, unit "ms", cost "Longer: it takes longer until the users of a dead node are offline. Shorter: a node is given up after a shorter pause.";
+        /// After so long without a listener a topic is not registered for this node any more.
+        interest_idle_ms: u64 = 60_000, in 100 ..= 3_600_000, unit "ms", cost "Longer: marks for nobody. Shorter: more writes when people look away and back.";
+        /// How long typing may wait for others to go along with it to other nodes.
+        typing_ms: u64 = 50, in 0 ..= 5_000, unit "ms", cost "Shorter: more commits.";
     }
 
     /// Accounts, and how long a login lasts.

@@ -8,6 +8,8 @@
 
 mod clockwork;
 pub mod data;
+mod layout;
+mod local;
 mod metrics;
 mod parts;
 mod ready;
@@ -23,9 +25,10 @@ use tracing::Instrument as _;
 use crate::api::http3::{Http3, Http3Config};
 use crate::api::{Api, ApiParts, Ears, NodeFacts};
 use crate::channel::{HubMetrics, Hubs};
-use crate::chat::{Bell, Chat, Topic};
+use crate::chat::{Alone, Bell, Chat, Peers, Topic};
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::cluster::{Cluster, ClusterMetrics, Local};
+use crate::config::{EngineKind, Settings};
 use crate::link::{Link, LinkMetrics, Listeners, OnLink, Serving};
 use crate::rate::RateLimiter;
 use crate::session::{LocalBell, SessionMetrics, Sessions};
@@ -33,12 +36,16 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tls::CertStore;
 
+use local::LocalNode;
+
 pub use clockwork::{BEHIND_MS_TOLERATED, behind_ms, latest_ms, write as write_latest};
 pub use parts::tls as tls_config;
 pub use ready::Ready;
 
 /// How often deletions that were cut short are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often it is looked whether the certificate is another one.
+const TELL_HASHES_EVERY: Duration = Duration::from_secs(1);
 
 /// A node that runs.
 pub struct Node {
@@ -55,22 +62,42 @@ pub struct Node {
     tasks: JoinSet<()>,
     number: u16,
     chat: Chat,
+    cluster: Option<Cluster>,
 }
 
 impl Node {
     /// Opens the store, then the ports, and serves from then on.
     pub async fn start(settings: Settings, metrics: Metrics) -> anyhow::Result<Self> {
         let clock = Clock::system();
-        let number = settings.node.number;
         let data = data::prepare(&settings.node.data)?;
         let store = store::open(&settings, &data, &clock).await?;
         if let Some(behind_ms) = behind_ms(&store, &clock).await? {
             tracing::error!(behind_ms, "this machine's clock is behind what the store has seen: set it right");
         }
+        layout::check(&store).await?;
         let certificate = CertStore::open(&parts::tls(&settings), &data, clock.clone())?;
+        // Bound before others are told of the ports, and served at the end.
+        let listeners = Listeners::bind(parts::link(&settings), &certificate)?;
+        let http3 = http3(&settings, listeners.addr(), &certificate)?;
+        let http3_addr = http3.as_ref().map(Http3::local_addr).transpose()?;
+        let ready =
+            Ready { addr: listeners.addr(), http: listeners.http_addr(), http3: http3_addr, data: data.clone() };
+        let address = parts::address(&settings, &ready);
+
+        let cluster_metrics = ClusterMetrics::default();
+        let cluster = match settings.store.engine {
+            EngineKind::FoundationDb => {
+                let (config, metrics) = (parts::cluster(&settings)?, cluster_metrics.clone());
+                Some(Cluster::join(store.clone(), clock.clone(), config, address.clone(), metrics).await?)
+            }
+            EngineKind::Embedded | EngineKind::Memory => None,
+        };
+        let number = cluster.as_ref().map_or(settings.node.number, Cluster::number);
+        let peers = cluster.as_ref().map_or_else(|| Arc::new(Alone) as Arc<dyn Peers>, Cluster::peers);
 
         let bell = Arc::new(NodeBell::default());
-        let chat = Chat::new(store.clone(), clock.clone(), number, bell.clone(), parts::chat(&settings)?)?;
+        let chat_config = parts::chat(&settings)?;
+        let chat = Chat::among(peers, store.clone(), clock.clone(), number, bell.clone(), chat_config)?;
         chat.warm_up().await?;
         // Whatever this node's former life has left behind is offline.
         while chat.presence_sweep(number).await? {}
@@ -88,12 +115,6 @@ impl Node {
             number,
         );
         bell.local.connect(hubs.clone(), sessions.clone());
-
-        let listeners = Listeners::bind(parts::link(&settings), &certificate)?;
-        let http3 = http3(&settings, listeners.addr(), &certificate)?;
-        let http3_addr = http3.as_ref().map(Http3::local_addr).transpose()?;
-        let ready =
-            Ready { addr: listeners.addr(), http: listeners.http_addr(), http3: http3_addr, data: data.clone() };
         ready.write_admin_address()?;
 
         let link_metrics = LinkMetrics::default();
@@ -102,16 +123,17 @@ impl Node {
             hub_metrics.register(registry);
             session_metrics.register(registry);
             link_metrics.register(registry);
+            if cluster.is_some() {
+                cluster_metrics.register(registry);
+            }
             registry.register_collector(Box::new(metrics::Limiter(limiter.clone())));
         });
         let facts = NodeFacts {
             node: number,
-            region: settings.node.region.clone(),
-            public_host: settings.node.public_host.clone(),
-            public_port: settings.node.public_port.unwrap_or(ready.addr.port()),
-            http3_port: http3_addr.map(|addr| addr.port()),
+            address,
             certificate: certificate.clone(),
             sign_up: parts::sign_up(&settings),
+            cluster: cluster.clone(),
         };
         let api = Api::new(ApiParts {
             chat: chat.clone(),
@@ -126,16 +148,24 @@ impl Node {
         });
 
         let mut tasks = JoinSet::new();
-        tasks.spawn(certificate.watch());
+        tasks.spawn(certificate.clone().watch());
         tasks.spawn(clockwork::keep_writing(store.clone(), clock.clone()));
         tasks.spawn(sweep(chat.clone()));
+        if let Some(cluster) = &cluster {
+            let listeners = LocalNode::new(bell.clone(), hubs.clone(), sessions.clone());
+            cluster.run(&(Arc::new(listeners) as Arc<dyn Local>), &chat, &mut tasks);
+            tasks.spawn(keep_telling_hashes(cluster.clone(), certificate.clone()));
+        }
         let http3_endpoint = http3.as_ref().map(Http3::endpoint);
         if let Some(http3) = http3 {
             tasks.spawn(http3.serve(api.router()));
         }
         let serving = listeners.serve(api.router(), link_metrics, on_link(sessions.clone()));
         let http3 = http3_endpoint;
-        Ok(Self { settings, store, clock, hubs, sessions, api, serving, http3, ready, tasks, number, chat })
+        if let Some(cluster) = &cluster {
+            cluster.open();
+        }
+        Ok(Self { settings, store, clock, hubs, sessions, api, serving, http3, ready, tasks, number, chat, cluster })
     }
 
     /// Where it is reached.
@@ -144,16 +174,44 @@ impl Node {
         &self.ready
     }
 
+    /// Resolves if the other nodes have taken this one for dead. Then it must be stopped, and may be started anew.
+    pub async fn lost(&self) {
+        match &self.cluster {
+            Some(cluster) => cluster.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops: no more links, those that stand are asked to move and then closed, what was acknowledged is flushed.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
         let drain = Duration::from_millis(self.settings.node.drain_ms);
         self.api.drain();
         self.serving.drain();
-        if !drain.is_zero() {
-            self.sessions.drain(drain);
-            // All of it, even if the sessions go earlier: balancers need the time to look.
-            tokio::time::sleep(drain).await;
+        if let Some(cluster) = &self.cluster {
+            cluster.drain().await;
         }
+        if !drain.is_zero() {
+            // They are to have moved when the time is over: what is closed then has not obeyed.
+            self.sessions.drain(drain * 3 / 4);
+            if self.cluster.is_some() {
+                // Discovery has named others from the beginning.
+                self.sessions.gone(drain).await;
+            } else {
+                // All of it, even if the sessions go earlier: balancers need the time to look.
+                tokio::time::sleep(drain).await;
+            }
+        }
+        self.end().await;
+    }
+
+    /// Stops at once: the number is another's by now, and nothing that is said here counts any more.
+    pub async fn give_up(self) {
+        self.api.drain();
+        self.serving.drain();
+        self.end().await;
+    }
+
+    async fn end(mut self) {
         let end = Instant::now() + Duration::from_millis(self.settings.node.stop_within_ms);
         let left = || end.saturating_duration_since(Instant::now());
         self.sessions.end_all();
@@ -168,9 +226,13 @@ impl Node {
             http3.close(0u32.into(), b"this node stops");
         }
         self.tasks.shutdown().await;
-        // The sessions have said so themselves; this is for those that were cut off.
         let goodbye = async {
-            while self.chat.presence_sweep(self.number).await.unwrap_or(false) {}
+            match &self.cluster {
+                // Its users may be with other nodes soon: those sweep what is left.
+                Some(cluster) => cluster.leave().await?,
+                // The sessions have said so themselves; this is for those that were cut off.
+                None => while self.chat.presence_sweep(self.number).await.unwrap_or(false) {},
+            }
             clockwork::write(&self.store, &self.clock).await
         };
         // What can't be written any more is swept at the next start.
@@ -202,6 +264,15 @@ impl Bell for NodeBell {
     fn ring(&self, topic: Topic) {
         self.local.ring(topic);
         self.ears.ring(topic);
+    }
+}
+
+/// Tells the other nodes by which hashes clients are to know this one.
+async fn keep_telling_hashes(cluster: Cluster, certificate: CertStore) {
+    loop {
+        let hashes = certificate.pinned_hashes();
+        cluster.set_certificate_hashes(hashes.iter().map(ToString::to_string).collect());
+        tokio::time::sleep(TELL_HASHES_EVERY).await;
     }
 }
 

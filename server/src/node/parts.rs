@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use super::Ready;
 use crate::api::{self, ApiConfig, ApiRates};
 use crate::channel::HubConfig;
 use crate::chat::auth::jwks::JwksConfig;
 use crate::chat::auth::{ExternalConfig, ExternalKey, PasswordConfig};
 use crate::chat::{AuthConfig, ChatConfig, ChatLimits};
+use crate::cluster::{Address, ClusterConfig};
 use crate::config::{self, Secret, Settings};
 use crate::link::{LinkConfig, QuicConfig, STREAMS_BESIDE_ATTACHMENTS, TcpConfig};
 use crate::session::SessionConfig;
@@ -106,6 +108,35 @@ pub(super) fn session(settings: &Settings) -> SessionConfig {
         rate_ignored_max: rate.ignored_max,
         rate_forgiven_ms: rate.forgiven_ms,
     }
+}
+
+/// Where the node is reached.
+#[must_use]
+pub(super) fn address(settings: &Settings, ready: &Ready) -> Address {
+    Address {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        region: settings.node.region.clone(),
+        host: settings.node.public_host.clone(),
+        port: settings.node.public_port.unwrap_or(ready.addr.port()),
+        http_port: ready.http.map(|addr| addr.port()),
+        http3_port: ready.http3.map(|addr| addr.port()),
+        links_max: u32::try_from(settings.link.links_max).unwrap_or(u32::MAX),
+    }
+}
+
+/// The cluster's.
+pub(super) fn cluster(settings: &Settings) -> anyhow::Result<ClusterConfig> {
+    let Settings { cluster, session, .. } = settings;
+    if cluster.dead_after_ms < cluster.beat_ms.saturating_mul(4) {
+        bail!("cluster.dead_after_ms: at least four times cluster.beat_ms, so that one late sign of life is no death");
+    }
+    Ok(ClusterConfig {
+        beat: Duration::from_millis(cluster.beat_ms),
+        dead_after: Duration::from_millis(cluster.dead_after_ms),
+        presence_grace: Duration::from_millis(session.presence_grace_ms),
+        interest_idle: Duration::from_millis(cluster.interest_idle_ms),
+        passing_interval: Duration::from_millis(cluster.typing_ms),
+    })
 }
 
 /// The hubs'.
@@ -237,6 +268,7 @@ mod tests {
         let settings = Settings::default();
         assert_eq!(link(&settings), LinkConfig::default());
         assert_eq!(hub(&settings), HubConfig::default());
+        assert_eq!(cluster(&settings).unwrap(), ClusterConfig::default());
         assert_eq!(tls(&settings), TlsConfig::default());
         assert_eq!(chat(&settings).unwrap(), ChatConfig::default());
         assert_eq!(api(&settings).rates, ApiRates::default());

@@ -21,7 +21,7 @@ use super::handshake::{malformed, read_ended};
 use super::session::{Session, closing, ended_by};
 use super::write::{AttachmentWriter, Stopped};
 use crate::channel::{Attachment, AttachmentHandle, Ended};
-use crate::chat::ChatError;
+use crate::chat::{ChatError, Topic};
 use crate::link::{RawFrame, ReadError, StreamReader, StreamWriter};
 use crate::rate::What;
 
@@ -129,7 +129,8 @@ async fn begin(session: &Arc<Session>, attach: Attach) -> Result<Begun, Ended> {
     session.allow(What::Attach).map_err(refused)?;
     let channel = attach.channel;
     session.room_for(channel).map_err(refused)?;
-    // The place among the listeners is taken before the store is asked, so that nothing happens between.
+    // The place among the listeners is taken, here and on other nodes, before the store is asked, so that nothing happens
+    // between.
     let mut attachment = session.node.hubs.attach(channel, session.user, session.codec).map_err(refused)?;
     let times_left = session.times_left();
     let limit = Duration::from_millis(session.node.config.request_within_ms);
@@ -157,6 +158,7 @@ async fn begin(session: &Arc<Session>, attach: Attach) -> Result<Begun, Ended> {
 }
 
 async fn look(session: &Session, channel: ChannelId) -> Result<(ChannelSummary, Vec<MemberMark>), ChatError> {
+    session.node.chat.peers().listen(&[Topic::Channel(channel)]).await?;
     let summary = session.node.chat.channel(session.user, channel).await?;
     let marks = session.node.chat.member_marks(channel).await?;
     Ok((summary, marks))
@@ -272,6 +274,7 @@ fn types(session: &Session, attachment: &AttachmentHandle, on: bool) {
     attachment.typing(for_ms, &hidden_from);
     let typing = Typing { channel: attachment.channel(), user: session.user, for_ms };
     session.node.typing_elsewhere(typing, &hidden_from);
+    session.node.chat.peers().typing(typing, &hidden_from);
 }
 
 /// Writes to the client until the stream or the attachment ends.

@@ -143,6 +143,7 @@ pub(super) fn sync_frame(codec: Codec, mut page: SyncPage) -> Bytes {
 
 async fn presence(session: &Session, query: PresenceQuery) -> Result<(), ChatError> {
     let PresenceQuery { request, users } = query;
+    session.listening.circle_known().await;
     let users = session.node.chat.presence_of(session.user, &users).await?;
     session.tell(&ControlDown::Presence(PresenceList { request, users }));
     Ok(())

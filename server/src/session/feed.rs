@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use super::session::Session;
 use crate::channel::Ended;
-use crate::chat::ChatError;
 use crate::chat::friends::List;
+use crate::chat::{ChatError, Topic};
 
 /// How many entries of the user's log are read at a time.
 const USER_LOG_PAGE: usize = 200;
@@ -211,7 +211,11 @@ async fn heed(session: &Arc<Session>, entries: &[UserEntry]) -> Result<(), ChatE
         match entry.event {
             UserEvent::ChannelJoined(ChannelRef { channel }) => {
                 session.listening.joined(session, channel);
-                session.feed.state().circle = true;
+                session.node.chat.peers().listen(&[Topic::Channel(channel)]).await?;
+                // What happened before it was listened to on other nodes.
+                let mut state = session.feed.state();
+                state.hints.insert(channel);
+                state.circle = true;
             }
             UserEvent::ChannelLeft(ChannelRef { channel }) => left(session, channel).await?,
             UserEvent::FriendAdded(_)
@@ -251,6 +255,9 @@ async fn read_circle(session: &Arc<Session>) -> Result<(), ChatError> {
     session.listening.block(blocked);
     let watched = chat.presence_watch_list(session.user).await?;
     session.listening.watch(session, &watched);
+    let topics: Vec<Topic> = watched.into_iter().map(Topic::Presence).collect();
+    chat.peers().listen(&topics).await?;
+    session.listening.circle_is_known();
     Ok(())
 }
 

@@ -16,9 +16,9 @@ use super::node::Node;
 use super::run::Over;
 use super::session::{Session, closing, ended_by};
 use crate::channel::Ended;
-use crate::chat::ChatError;
 use crate::chat::auth::session::DeviceHint;
 use crate::chat::devices::{DEVICE_NAME_CHARS_MAX, Platform};
+use crate::chat::{ChatError, Topic};
 use crate::link::{Link, LinkEnd, ReadError, StreamReader, StreamWriter};
 use crate::rate::{What, Who};
 
@@ -84,6 +84,9 @@ async fn hello(node: &Node, link: &Arc<dyn Link>, control: &mut Option<Control>)
     if node.draining.load(Ordering::SeqCst) {
         return Err(Ended::new(CloseCode::GOING_AWAY, "the node drains"));
     }
+    if !node.chat.peers().is_current() {
+        return Err(Ended::new(CloseCode::GOING_AWAY, "the node does not know whether it is still one"));
+    }
     let hello = match first.decode::<Open>() {
         Ok(Decoded::Frame(Open::Control(hello))) => hello,
         Ok(_) => return Err(Ended::new(CloseCode::PROTOCOL_ERROR, "the first frame of a link is `control`")),
@@ -126,10 +129,13 @@ async fn session(node: &Arc<Node>, link: &Arc<dyn Link>, hello: &Hello) -> Resul
 async fn welcome(session: &Arc<Session>, hello: &Hello) -> Result<(), ChatError> {
     let Session { node, user, device, .. } = &**session;
     let (chat, config) = (&node.chat, &node.config);
+    chat.peers().listen(&[Topic::User(*user)]).await?;
     let head = chat.user_log_head(*user).await?;
-    for channel in chat.joined_channels(*user).await? {
-        session.listening.joined(session, channel);
+    let channels = chat.joined_channels(*user).await?;
+    for channel in &channels {
+        session.listening.joined(session, *channel);
     }
+    chat.peers().listen(&channels.into_iter().map(Topic::Channel).collect::<Vec<_>>()).await?;
     // A cursor beyond the head is of another life of the log; the client hears where it goes on instead.
     let cursor = hello.user_cursor.filter(|cursor| *cursor <= head).unwrap_or(head);
     let page = match hello.sync_limit {

@@ -58,6 +58,11 @@ impl<K: Eq + Hash + Copy> Interest<K> {
         self.shard(topic).get(&topic).cloned().unwrap_or_default()
     }
 
+    /// Whether anybody listens.
+    pub(super) fn has(&self, topic: K) -> bool {
+        self.shard(topic).contains_key(&topic)
+    }
+
     /// Everybody who listens to anything.
     pub(super) fn all(&self) -> Vec<Arc<Session>> {
         let lock = |shard: &Mutex<HashMap<K, Vec<Arc<Session>>>>| {

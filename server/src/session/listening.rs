@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use suda_schema::{ChannelId, Seq, UserId};
+use tokio::sync::watch;
 
 use super::session::Session;
 
@@ -14,6 +15,8 @@ pub(super) struct Listening {
     state: Mutex<State>,
     /// Whom the user has blocked, sorted; `None` until that is known.
     blocked: Mutex<Option<Arc<[UserId]>>>,
+    /// Whether it is known whose presence to watch, and that is being listened to.
+    circle: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -110,6 +113,17 @@ impl Listening {
             session.node.watchers.remove(user, session);
         }
         state.watched = wanted;
+    }
+
+    /// Those whose presence is watched are listened to, on other nodes as well.
+    pub(super) fn circle_is_known(&self) {
+        self.circle.send_replace(true);
+    }
+
+    /// Waits until they are: who asks then, and listens, misses nothing.
+    pub(super) async fn circle_known(&self) {
+        // The sender lives as long as this.
+        let _ = self.circle.subscribe().wait_for(|known| *known).await;
     }
 
     /// Whom the user has blocked.

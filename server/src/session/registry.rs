@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use suda_schema::{ChannelId, CloseCode, DeviceId, UserId};
+use suda_schema::{CloseCode, DeviceId, UserId};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
@@ -136,16 +136,14 @@ impl Sessions {
         self.node.count.load(Ordering::SeqCst)
     }
 
-    /// Whether a user has a session here.
+    /// Whether any session is to be told about a topic; those that have attached a channel are told by its hub.
     #[must_use]
-    pub fn has_user(&self, user: UserId) -> bool {
-        !self.node.users.of(user).is_empty()
-    }
-
-    /// Whether anybody here who has not attached a channel is to be told about it.
-    #[must_use]
-    pub fn listens_to(&self, channel: ChannelId) -> bool {
-        !self.node.channels.of(channel).is_empty()
+    pub fn listens_to(&self, topic: Topic) -> bool {
+        match topic {
+            Topic::Channel(channel) => self.node.channels.has(channel),
+            Topic::User(user) => self.node.users.has(user),
+            Topic::Presence(user) => self.node.watchers.has(user),
+        }
     }
 
     /// What they count.

@@ -67,12 +67,27 @@ impl AttachmentWriter {
             if let Some(ended) = ended {
                 return Stopped::Ended(ended);
             }
+            // What is held in memory may be old news on a node that others may have taken for dead.
+            if !self.session.node.chat.peers().is_current()
+                && let Err(stopped) = self.wait_until_current().await
+            {
+                return stopped;
+            }
             if let Err(stopped) = self.write(frames.get_mut(..count).unwrap_or_default()).await {
                 return stopped;
             }
             // A reader that is never behind for lack of room must not keep others from running.
             tokio::task::consume_budget().await;
         }
+    }
+
+    async fn wait_until_current(&mut self) -> Result<(), Stopped> {
+        let mut current = self.session.node.chat.peers().current();
+        poll_fn(|cx| match self.attachment.poll_ended(cx) {
+            Poll::Ready(ended) => Poll::Ready(Err(Stopped::Ended(ended))),
+            Poll::Pending => current.as_mut().poll(cx).map(Ok),
+        })
+        .await
     }
 
     /// The frame that says it; none for what is not for this client, or went another way.

@@ -37,6 +37,7 @@ pub(crate) struct Faulty {
 #[derive(Clone)]
 struct Dice {
     faults: Faults,
+    away: Arc<AtomicBool>,
     /// Only for its randomness.
     clock: Clock,
 }
@@ -48,8 +49,9 @@ struct FaultyTxn {
 }
 
 impl Faulty {
-    pub(crate) fn new(inner: Arc<dyn Engine>, faults: Faults) -> Self {
-        Self { inner, dice: Dice { faults, clock: Clock::manual(0, faults.seed) } }
+    /// As long as `away` is set, nothing can be read or committed.
+    pub(crate) fn new(inner: Arc<dyn Engine>, faults: Faults, away: Arc<AtomicBool>) -> Self {
+        Self { inner, dice: Dice { faults, away, clock: Clock::manual(0, faults.seed) } }
     }
 }
 
@@ -122,7 +124,7 @@ impl Dice {
         if self.falls(self.faults.delay_permille) {
             tokio::time::sleep(Duration::from_millis(self.clock.below(self.faults.delay_ms_max + 1))).await;
         }
-        if self.falls(self.faults.failure_permille) {
+        if self.away.load(Ordering::SeqCst) || self.falls(self.faults.failure_permille) {
             return Err(StoreError::Unavailable { what: "injected by a test".to_owned() });
         }
         Ok(())

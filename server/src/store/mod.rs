@@ -30,6 +30,7 @@ pub mod tuple;
 mod txn;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 
@@ -80,9 +81,15 @@ impl Store {
     /// The same with faults injected.
     #[must_use]
     pub fn memory_with(faults: Faults) -> Self {
+        Self::memory_that_goes_away(faults, Arc::default())
+    }
+
+    /// The same, and as long as the switch is on nothing can be read or committed.
+    #[must_use]
+    pub fn memory_that_goes_away(faults: Faults, away: Arc<AtomicBool>) -> Self {
         let (clock, metrics) = (Clock::system(), Metrics::default());
         let memory = Arc::new(local::memory(&clock, &metrics));
-        Self::new(Arc::new(faults::Faulty::new(memory, faults)), clock, metrics)
+        Self::new(Arc::new(faults::Faulty::new(memory, faults, away)), clock, metrics)
     }
 
     /// A FoundationDB cluster. All keys lie under `prefix`, so that several systems can share a cluster.

@@ -6,6 +6,7 @@ use suda_schema::control::{ControlDown, Hint, Ping};
 use suda_schema::event::{UserEntry, UserEvent};
 use suda_schema::open::Start;
 use suda_schema::{CloseCode, ErrorCode, Seq};
+use suda_server::chat::Topic;
 use suda_server::chat::append::Publish;
 use suda_server::link::pair::PairConfig;
 use suda_server::session::SessionConfig;
@@ -133,12 +134,12 @@ async fn a_channel_that_one_is_added_to_gives_hints_at_once() {
     let mut client = world.connect(&lee).await;
     world.chat.add_members(kim.user, channel, &[lee.user]).await.unwrap();
     client.expect("joined", |frame| user_entries(frame).map(drop)).await;
-    until("it listens", async || world.sessions.listens_to(channel)).await;
+    until("it listens", async || world.sessions.listens_to(Topic::Channel(channel))).await;
     let send = world.message("welcome");
     world.hubs.publish(channel, Publish { user: kim.user, device: kim.device, send }).await.unwrap();
     client.expect("a hint", hints).await;
     world.chat.kick(kim.user, channel, lee.user).await.unwrap();
-    until("it listens no more", async || !world.sessions.listens_to(channel)).await;
+    until("it listens no more", async || !world.sessions.listens_to(Topic::Channel(channel))).await;
 }
 
 #[tokio::test]

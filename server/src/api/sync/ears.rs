@@ -27,6 +27,12 @@ impl Ears {
         }
     }
 
+    /// Whether anybody waits for it.
+    #[must_use]
+    pub fn listens_to(&self, topic: Topic) -> bool {
+        self.lock().contains_key(&topic)
+    }
+
     /// Wakes everybody: the node stops.
     pub fn ring_all(&self) {
         self.lock().values().flatten().for_each(|listener| listener.notify_one());

@@ -110,7 +110,9 @@ async fn sync(
     let channels = api.chat().joined_channels(caller.user).await?;
     let hears_all = channels.len() <= CHANNELS_HEARD_MAX;
     let topics = channels.into_iter().take(CHANNELS_HEARD_MAX).map(Topic::Channel);
-    let ear = api.ears().listen(topics.chain([Topic::User(caller.user)]));
+    let topics: Vec<Topic> = topics.chain([Topic::User(caller.user)]).collect();
+    let ear = api.ears().listen(topics.iter().copied());
+    api.chat().peers().listen(&topics).await?;
     loop {
         // What happened before it listened.
         let answer = look(&api, &caller, token.clone(), limit).await?;

@@ -123,12 +123,18 @@ impl Node {
         let certificate = CertStore::open(&TlsConfig::default(), data.path(), chat.clock().clone()).unwrap();
         let facts = NodeFacts {
             node: 1,
-            region: "local".to_owned(),
-            public_host: None,
-            public_port: 4433,
-            http3_port: Some(4434),
+            address: Address {
+                version: "1".to_owned(),
+                region: "local".to_owned(),
+                host: None,
+                port: 4433,
+                http_port: Some(8080),
+                http3_port: Some(4434),
+                links_max: 1_000,
+            },
             certificate,
             sign_up: SignUp::Open,
+            cluster: None,
         };
         let api = Api::new(ApiParts {
             chat,

@@ -1,0 +1,115 @@
+//! What passes by and is in no log: who types. It travels as best it can: what comes while much waits is dropped.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use suda_schema::control::Typing;
+use suda_schema::{ChannelId, UserId};
+use tokio::sync::Notify;
+
+use super::{Cluster, Inner, inbox};
+use crate::chat::tx::encode_row;
+use crate::chat::{Row, Topic};
+use crate::store::{StoreError, Txn, keys};
+
+/// How many notices may wait.
+const WAITING_MAX: usize = 256;
+/// Somebody who has blocked more users than this is not shown as typing on other nodes.
+const HIDDEN_FROM_MAX: usize = 200;
+/// What is older than this is not shown any more, as far as clocks can tell.
+const OLD_MS: u64 = 5_000;
+
+/// What waits to be passed on.
+#[derive(Default)]
+pub(super) struct Passing {
+    waiting: Mutex<BTreeMap<(ChannelId, UserId), Passed>>,
+    work: Notify,
+}
+
+/// Somebody types, and who is not to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Passed {
+    pub(super) typing: Typing,
+    pub(super) hidden_from: Vec<UserId>,
+}
+
+/// What one transaction has for one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Notice {
+    at_ms: u64,
+    typings: Vec<Passed>,
+}
+
+impl Row for Notice {
+    const NAME: &'static str = "notice";
+}
+
+impl Notice {
+    /// What is not too old.
+    pub(super) fn passed(self, now_ms: u64) -> Vec<Passed> {
+        if now_ms.saturating_sub(self.at_ms) > OLD_MS { Vec::new() } else { self.typings }
+    }
+}
+
+impl Passing {
+    /// Has this passed on; whether there was room for it.
+    pub(super) fn push(&self, typing: Typing, hidden_from: &[UserId]) -> bool {
+        let mut waiting = self.waiting();
+        let key = (typing.channel, typing.user);
+        if hidden_from.len() > HIDDEN_FROM_MAX || (waiting.len() >= WAITING_MAX && !waiting.contains_key(&key)) {
+            return false;
+        }
+        // The newest of a user in a channel counts.
+        waiting.insert(key, Passed { typing, hidden_from: hidden_from.to_vec() });
+        self.work.notify_one();
+        true
+    }
+
+    fn take(&self) -> BTreeMap<(ChannelId, UserId), Passed> {
+        std::mem::take(&mut *self.waiting())
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<(ChannelId, UserId), Passed>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Passes on what waits, for ever.
+pub(super) async fn run(cluster: Cluster) {
+    let inner = &cluster.inner;
+    loop {
+        inner.passing.work.notified().await;
+        tokio::time::sleep(inner.config.passing_interval).await;
+        let waiting = inner.passing.take();
+        if let Err(error) = pass_on(inner, waiting.into_values().collect()).await {
+            tracing::debug!(%error, "typing was not passed on");
+        }
+    }
+}
+
+/// Tried once: by the time of a second try it would be old.
+async fn pass_on(inner: &Inner, waiting: Vec<Passed>) -> Result<(), StoreError> {
+    let txn = inner.store.begin();
+    let mut nodes: BTreeMap<u16, Vec<Passed>> = BTreeMap::new();
+    let reads = waiting.iter().map(|passed| listening(&txn, passed.typing.channel));
+    for (passed, listening) in waiting.iter().zip(futures_util::future::try_join_all(reads).await?) {
+        for node in listening.into_iter().filter(|node| *node != inner.member.number()) {
+            nodes.entry(node).or_default().push(passed.clone());
+        }
+    }
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    let at_ms = inner.clock.now_ms();
+    for (node, typings) in nodes {
+        let (before, behind) = keys::passing_to_come(node);
+        txn.set_versionstamped_key(before, behind, encode_row(&Notice { at_ms, typings }));
+        txn.add(keys::bell(node), 1);
+    }
+    txn.commit().await
+}
+
+async fn listening(txn: &Txn, channel: ChannelId) -> Result<Vec<u16>, StoreError> {
+    inbox::listeners(txn, keys::all_interest(Topic::Channel(channel).to_key()).snapshot()).await
+}

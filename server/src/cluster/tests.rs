@@ -1,0 +1,384 @@
+//! Several nodes over one store in memory, under virtual time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use suda_schema::ChannelId;
+use suda_schema::channel::{NewMessage, Op, Send};
+use suda_schema::control::Status;
+use suda_schema::entry::Body;
+use suda_schema::open::Activity;
+use suda_schema::summary::ChannelKind;
+use suda_schema::{ClientMsgId, DeviceId, Seq};
+
+use super::directory::tests::address;
+use super::*;
+use crate::chat::append::Publish;
+use crate::chat::channels::NewChannel;
+use crate::chat::log::PageLimit;
+use crate::chat::presence::LinkId;
+use crate::chat::{Bell, ChatError, testing};
+use crate::store::{Faults, keys};
+
+/// What a node's listeners would be: the topics listened to, and what was rung.
+#[derive(Default)]
+struct Ears {
+    topics: Mutex<BTreeSet<Topic>>,
+    rung: Mutex<BTreeMap<Topic, u64>>,
+    typed: Mutex<Vec<Typing>>,
+}
+
+impl Ears {
+    fn rung(&self, topic: Topic) -> u64 {
+        self.rung.lock().unwrap().get(&topic).copied().unwrap_or(0)
+    }
+}
+
+impl Bell for Ears {
+    fn ring(&self, topic: Topic) {
+        *self.rung.lock().unwrap().entry(topic).or_default() += 1;
+    }
+}
+
+impl Local for Ears {
+    fn ring(&self, topic: Topic) {
+        Bell::ring(self, topic);
+    }
+
+    fn listens(&self, topic: Topic) -> bool {
+        self.topics.lock().unwrap().contains(&topic)
+    }
+
+    fn typing(&self, typing: Typing, _hidden_from: &[UserId]) {
+        self.typed.lock().unwrap().push(typing);
+    }
+
+    fn links(&self) -> usize {
+        0
+    }
+}
+
+struct TestNode {
+    cluster: Cluster,
+    chat: Chat,
+    ears: Arc<Ears>,
+    tasks: JoinSet<()>,
+}
+
+impl TestNode {
+    async fn join(store: &Store, seed: u64) -> Self {
+        let clock = Clock::manual(testing::NOW_MS, seed);
+        let config = ClusterConfig::default();
+        let joined =
+            Cluster::join(store.clone(), clock.clone(), config, address("a", 1, 100), ClusterMetrics::default());
+        let cluster = joined.await.unwrap();
+        let ears = Arc::new(Ears::default());
+        let (peers, number) = (cluster.peers(), cluster.number());
+        let chat = Chat::among(peers, store.clone(), clock, number, ears.clone(), testing::config()).unwrap();
+        let mut tasks = JoinSet::new();
+        cluster.run(&(ears.clone() as Arc<dyn Local>), &chat, &mut tasks);
+        cluster.open();
+        Self { cluster, chat, ears, tasks }
+    }
+
+    /// Listens as a session does, and waits until that is known.
+    async fn listen(&self, topic: Topic) {
+        self.ears.topics.lock().unwrap().insert(topic);
+        self.chat.peers().listen(&[topic]).await.unwrap();
+    }
+
+    async fn send(&self, channel: ChannelId, user: UserId, id: u128) -> Result<Seq, ChatError> {
+        let body = Body::Text(format!("{id}"));
+        let op = Op::Message(NewMessage { body, reply_to: None, mentions: Vec::new(), attachments: Vec::new() });
+        let send = Send { client_msg_id: ClientMsgId(id.to_be_bytes()), op };
+        let mut outcome = self.chat.append(channel, &[Publish { user, device: DeviceId(1), send }]).await?;
+        Ok(outcome.results.remove(0).unwrap().seq)
+    }
+
+    fn names(&self) -> BTreeSet<u16> {
+        self.cluster.recommend(None).iter().map(|node| node.node).collect()
+    }
+
+    /// As `kill -9` does.
+    async fn kill(mut self) -> u16 {
+        self.tasks.shutdown().await;
+        self.cluster.number()
+    }
+}
+
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(300), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// Two users and a group of theirs, over a store that several nodes share.
+async fn people(node: &TestNode) -> (UserId, UserId, ChannelId) {
+    let one = testing::sign_up(&node.chat, "one").await.user;
+    let two = testing::sign_up(&node.chat, "two").await.user;
+    let new = NewChannel {
+        kind: ChannelKind::Group,
+        title: "room".to_owned(),
+        picture: None,
+        members: vec![two],
+        request: None,
+    };
+    (one, two, node.chat.create_channel(one, &new).await.unwrap().channel)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_node_commits_is_rung_on_those_that_listen() {
+    let store = Store::memory();
+    let (a, b, c) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await, TestNode::join(&store, 3).await);
+    assert_eq!([&a, &b, &c].map(|node| node.cluster.number()), [1, 2, 3]);
+    let (one, _, channel) = people(&a).await;
+    let topic = Topic::Channel(channel);
+    b.listen(topic).await;
+    let before = b.ears.rung(topic);
+    a.send(channel, one, 1).await.unwrap();
+    until("b hears it", async || b.ears.rung(topic) > before).await;
+    assert_eq!(c.ears.rung(topic), 0);
+    // The inbox is empty again, and what nobody listens to is left.
+    until("the inbox is cleared", async || marks(&store, b.cluster.number()).await == 0).await;
+    b.ears.topics.lock().unwrap().clear();
+    until("it is left", async || !b.cluster.inner.interest.has(topic)).await;
+    a.send(channel, one, 2).await.unwrap();
+    assert_eq!(marks(&store, b.cluster.number()).await, 0);
+}
+
+async fn marks(store: &Store, node: u16) -> usize {
+    store.read(|txn| async move { txn.range(keys::inbox(node)).await.map(|page| page.rows.len()) }).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn typing_travels() {
+    let store = Store::memory();
+    let (a, b) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await);
+    let channel = ChannelId(7);
+    b.listen(Topic::Channel(channel)).await;
+    let typing = Typing { channel, user: UserId(1), for_ms: 6_000 };
+    for _ in 0..10 {
+        a.chat.peers().typing(typing, &[]);
+    }
+    until("b hears it", async || !b.ears.typed.lock().unwrap().is_empty()).await;
+    assert_eq!(*b.ears.typed.lock().unwrap(), [typing]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_node_is_noticed_swept_and_its_number_is_free_again() {
+    let store = Store::memory();
+    let (a, b) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await);
+    let login = testing::sign_up(&a.chat, "two").await;
+    let (two, device) = (login.user, login.device);
+    until("both are known", async || a.names() == BTreeSet::from([1, 2])).await;
+    b.listen(Topic::User(two)).await;
+    b.chat.presence_set(two, device, LinkId { node: 2, number: 1 }, Some(Activity::Active)).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let number = b.kill().await;
+    until("it is doubted", async || a.names() == BTreeSet::from([1])).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let status = async || a.chat.presence_of(two, &[two]).await.unwrap()[0].status;
+    assert_eq!(status().await, Status::Online);
+    until("its user is offline", async || status().await == Status::Offline).await;
+    let took = begun.elapsed();
+    assert!(Duration::from_secs(28) < took && took < Duration::from_secs(36), "{took:?}");
+    until("its rows are gone", async || rows_of(&store, number).await == 0).await;
+    let again = TestNode::join(&store, 3).await;
+    assert_eq!(again.cluster.number(), number);
+}
+
+async fn rows_of(store: &Store, node: u16) -> usize {
+    store
+        .read(|txn| async move {
+            let heard = txn.range(keys::all_heard(node)).await?.rows.len();
+            let gone = txn.get(&keys::gone_node(node)).await?.is_some();
+            let lease = txn.get(&keys::node(node)).await?.is_some();
+            Ok::<_, StoreError>(heard + usize::from(gone) + usize::from(lease))
+        })
+        .await
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_stood_still_knows_before_others_do_and_is_fenced_when_they_did() {
+    let store = Store::memory();
+    let a = TestNode::join(&store, 1).await;
+    let (one, _, channel) = people(&a).await;
+    // It stands still: nothing of it runs but what others ask it to do.
+    let (cluster, chat) = (a.cluster.clone(), a.chat.clone());
+    a.kill().await;
+    tokio::time::sleep(Duration::from_millis(7_600)).await;
+    assert!(!chat.peers().is_current());
+    let b = TestNode::join(&store, 2).await;
+    until("it is taken for dead", async || rows_lease(&store, 1).await.is_none()).await;
+    assert!(matches!(append(&chat, channel, one).await, Err(ChatError::Store(StoreError::Fenced { .. }))));
+    tokio::time::timeout(Duration::from_secs(1), cluster.lost()).await.unwrap();
+    assert_eq!(b.send(channel, one, 5).await.unwrap(), Seq(head(&b.chat, channel).await));
+}
+
+async fn rows_lease(store: &Store, node: u16) -> Option<bytes::Bytes> {
+    store.read(|txn| async move { txn.get(&keys::node(node)).await }).await.unwrap()
+}
+
+async fn append(chat: &Chat, channel: ChannelId, user: UserId) -> Result<(), ChatError> {
+    let body = Body::Text("late".to_owned());
+    let op = Op::Message(NewMessage { body, reply_to: None, mentions: Vec::new(), attachments: Vec::new() });
+    let send = Send { client_msg_id: ClientMsgId([9; 16]), op };
+    chat.append(channel, &[Publish { user, device: DeviceId(1), send }]).await.map(drop)
+}
+
+async fn head(chat: &Chat, channel: ChannelId) -> u64 {
+    chat.pulse(channel).await.unwrap().unwrap().head.0
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_kills_nobody() {
+    let away = Arc::new(AtomicBool::new(false));
+    let store = Store::memory_that_goes_away(Faults::default(), away.clone());
+    let (a, b) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await);
+    until("both are known", async || a.names() == BTreeSet::from([1, 2])).await;
+    away.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(!a.chat.peers().is_current() && !b.chat.peers().is_current());
+    away.store(false, Ordering::SeqCst);
+    until("they are current", async || a.chat.peers().is_current() && b.chat.peers().is_current()).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    until("both are known", async || a.names() == BTreeSet::from([1, 2]) && b.names() == BTreeSet::from([1, 2])).await;
+    assert_eq!((a.cluster.number(), b.cluster.number()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_drains_is_not_recommended_and_who_leaves_frees_its_number() {
+    let store = Store::memory();
+    let (a, b) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await);
+    until("both are known", async || a.names() == BTreeSet::from([1, 2])).await;
+    b.cluster.drain().await;
+    until("it is left out", async || a.names() == BTreeSet::from([1])).await;
+    b.cluster.leave().await.unwrap();
+    b.kill().await;
+    until("its rows are gone", async || rows_of(&store, 2).await == 0).await;
+}
+
+/// A run of the whole: nodes come, die and stand still while they write and listen, and no listener misses anything.
+#[tokio::test(start_paused = true)]
+async fn nothing_falls_between() {
+    let seeds = std::env::var("SUDA_CLUSTER_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(30);
+    for seed in 0..seeds {
+        one_run(seed).await;
+    }
+}
+
+/// Reads a channel's log whenever it is rung, as a hub does.
+struct Reader {
+    topic: Topic,
+    channel: ChannelId,
+    ears: Arc<Ears>,
+    chat: Chat,
+    seen: Mutex<u64>,
+    stopped: AtomicBool,
+}
+
+impl Reader {
+    async fn begin(node: &TestNode, channel: ChannelId, clock: &Clock) -> Arc<Self> {
+        let topic = Topic::Channel(channel);
+        node.ears.topics.lock().unwrap().insert(topic);
+        // A delay before, between and after, so that commits fall everywhere.
+        tokio::time::sleep(Duration::from_millis(clock.below(20))).await;
+        node.chat.peers().listen(&[topic]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(clock.below(20))).await;
+        let (ears, chat) = (node.ears.clone(), node.chat.clone());
+        let seen = Mutex::new(head(&chat, channel).await);
+        let reader = Arc::new(Self { topic, channel, ears, chat, seen, stopped: AtomicBool::new(false) });
+        tokio::spawn(Arc::clone(&reader).run());
+        reader
+    }
+
+    async fn run(self: Arc<Self>) {
+        let mut rung = 0;
+        while !self.stopped.load(Ordering::SeqCst) {
+            let now = self.ears.rung(self.topic);
+            if now == rung {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                continue;
+            }
+            rung = now;
+            let seen = *self.seen.lock().unwrap();
+            let limit = PageLimit { rows: 1_000, bytes: 1 << 20 };
+            let page = self.chat.read_log(self.channel, Seq(seen), limit).await.unwrap();
+            for entry in page.entries {
+                let mut seen = self.seen.lock().unwrap();
+                assert_eq!(entry.seq.0, *seen + 1, "a gap or a double");
+                *seen = entry.seq.0;
+            }
+        }
+    }
+}
+
+async fn one_run(seed: u64) {
+    let clock = Clock::manual(0, 1_000 + seed);
+    let store = Store::memory_with(Faults {
+        seed,
+        conflict_permille: 50,
+        unknown_applied_permille: 20,
+        unknown_dropped_permille: 20,
+        delay_permille: 200,
+        delay_ms_max: 30,
+        ..Faults::default()
+    });
+    let mut nodes: Vec<Option<TestNode>> = Vec::new();
+    for number in 0..4 {
+        nodes.push(Some(TestNode::join(&store, seed * 100 + number).await));
+    }
+    let (one, _, channel) = people(nodes[0].as_ref().unwrap()).await;
+    let mut readers: Vec<(usize, Arc<Reader>)> = Vec::new();
+    let mut acked = BTreeSet::new();
+    let mut id = 0u128;
+    for step in 0..120u64 {
+        let at = usize::try_from(clock.below(4)).unwrap();
+        match clock.below(20) {
+            0 => {
+                if let Some(node) = nodes[at].take() {
+                    readers.retain(|(of, reader)| {
+                        reader.stopped.store(*of == at, Ordering::SeqCst);
+                        *of != at
+                    });
+                    node.kill().await;
+                }
+            }
+            1 | 2 if nodes[at].is_none() => {
+                nodes[at] = Some(TestNode::join(&store, seed * 10_000 + step).await);
+            }
+            3 | 4 => {
+                if let Some(node) = &nodes[at] {
+                    readers.push((at, Reader::begin(node, channel, &clock).await));
+                }
+            }
+            5 => tokio::time::sleep(Duration::from_millis(clock.below(20_000))).await,
+            _ => {
+                let sends = nodes.iter().flatten().filter(|_| clock.below(2) == 0).map(|node| {
+                    id += 1;
+                    node.send(channel, one, id)
+                });
+                for seq in futures_util::future::join_all(sends.collect::<Vec<_>>()).await {
+                    assert!(acked.insert(seq.unwrap()), "seed {seed}: two entries with one seq");
+                }
+                tokio::time::sleep(Duration::from_millis(clock.below(10))).await;
+            }
+        }
+    }
+    if nodes.iter().all(Option::is_none) {
+        nodes[0] = Some(TestNode::join(&store, seed + 999_999).await);
+    }
+    let head = head(&nodes.iter().flatten().next().unwrap().chat, channel).await;
+    assert!(acked.last().is_none_or(|last| last.0 == head), "seed {seed}");
+    for (of, reader) in &readers {
+        until(&format!("seed {seed}: a reader on node {of} has all"), async || *reader.seen.lock().unwrap() == head)
+            .await;
+        reader.stopped.store(true, Ordering::SeqCst);
+    }
+}
