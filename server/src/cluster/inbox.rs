@@ -2,16 +2,15 @@
 //!
 //! A mark is written blindly, so marks of many transactions are one, and an inbox is never longer than the list of topics
 //! that its node listens to. The reader rings first and clears then, with a conflict on what it clears: a mark that was
-//! written anew meanwhile stays, or else is cleared in a transaction after which the topics are rung again.
+//! written anew meanwhile stays. Where that happens twice in a row it is cleared all the same, and rung once more after that.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::try_join_all;
 
-use super::passing::{self, Passed};
+use super::passing::{Notice, Passed};
 use super::{Cluster, Inner, Local};
 use crate::chat::tx::decode_row;
 use crate::chat::{ChatError, Topic, Tx};
@@ -62,89 +61,70 @@ pub(super) async fn listeners(txn: &Txn, range: Range) -> Result<Vec<u16>, Store
 /// Reads this node's inbox whenever the bell is rung, for ever.
 pub(super) async fn run(cluster: Cluster, local: Arc<dyn Local>) {
     let inner = &cluster.inner;
+    // Whether what was read last could not be cleared, because it was written anew meanwhile.
     let mut again = false;
     loop {
-        let look = match look(inner).await {
-            Ok(look) => look,
-            Err(error) => {
-                tracing::warn!(%error, "this node's inbox can't be read");
-                tokio::time::sleep(AGAIN).await;
-                continue;
-            }
-        };
-        inner.metrics.inbox_reads.inc();
-        inner.metrics.marks_in.inc_by(look.topics.len() as u64);
-        let ring_all = || look.topics.iter().for_each(|topic| local.ring(*topic));
-        ring_all();
-        for Passed { typing, hidden_from } in &look.passed {
-            local.typing(*typing, hidden_from);
-        }
-        if look.keys.is_empty() {
-            again = false;
-            tokio::select! {
-                // Lost or not: the inbox is read next.
-                _ = look.bell => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-            continue;
-        }
-        // Once in a row without: what is marked all the time would never be cleared.
-        match clear(inner, &look.keys, !again).await {
-            Ok(()) if again => {
-                ring_all();
+        match turn(inner, &*local, again).await {
+            Ok(Turn::Empty(bell)) => {
                 again = false;
+                tokio::select! {
+                    // Lost or not: the inbox is read next.
+                    _ = bell => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
             }
-            Ok(()) => {}
+            Ok(Turn::Cleared) => again = false,
             Err(StoreError::Conflict) => again = true,
             Err(error) => {
-                tracing::warn!(%error, "this node's inbox can't be cleared");
+                tracing::warn!(%error, "this node's inbox can't be read");
                 tokio::time::sleep(AGAIN).await;
             }
         }
     }
 }
 
-/// What the inbox has.
-struct Look {
-    keys: Vec<Bytes>,
-    topics: Vec<Topic>,
-    passed: Vec<Passed>,
-    /// Resolves when there is something new since.
-    bell: Watch,
+enum Turn {
+    /// There is nothing; this resolves when there is.
+    Empty(Watch),
+    Cleared,
 }
 
-async fn look(inner: &Inner) -> Result<Look, StoreError> {
+/// Reads what the inbox has, rings, and clears it, in one transaction: what is written anew meanwhile conflicts with the
+/// clearing. With `again` it does not; then it is rung after it, too.
+async fn turn(inner: &Inner, local: &dyn Local, again: bool) -> Result<Turn, StoreError> {
     let node = inner.member.number();
-    inner
-        .store
-        .read(|txn| async move {
-            let (marks, passing) = futures_util::future::try_join(
-                txn.range(keys::inbox(node).snapshot().limit(MARKS_AT_ONCE)),
-                txn.range(keys::passing(node).snapshot().limit(PASSING_AT_ONCE)),
-            )
-            .await?;
-            let bell = txn.watch(&keys::bell(node));
-            let topics = marks.rows.iter().filter_map(|(key, _)| keys::topic_of(key).and_then(Topic::from_key));
-            let passed = passing.rows.iter().filter_map(|(_, value)| decode_row::<passing::Notice>(value).ok());
-            Ok(Look {
-                topics: topics.collect(),
-                passed: passed.flat_map(|notice| notice.passed(inner.clock.now_ms())).collect(),
-                keys: marks.rows.iter().chain(&passing.rows).map(|(key, _)| key.clone()).collect(),
-                bell,
-            })
-        })
-        .await
-}
-
-/// Clears what was read. With `exact` it fails where any of it was written anew.
-async fn clear(inner: &Inner, keys: &[Bytes], exact: bool) -> Result<(), StoreError> {
     let txn = inner.store.begin();
-    inner.member.fence(&txn).await?;
-    for key in keys {
-        if exact {
+    let (marks, passing) = futures_util::future::try_join(
+        txn.range(keys::inbox(node).snapshot().limit(MARKS_AT_ONCE)),
+        txn.range(keys::passing(node).snapshot().limit(PASSING_AT_ONCE)),
+    )
+    .await?;
+    inner.metrics.inbox_reads.inc();
+    inner.metrics.marks_in.inc_by(marks.rows.len() as u64);
+    if marks.rows.is_empty() && passing.rows.is_empty() {
+        let bell = txn.watch(&keys::bell(node));
+        txn.commit().await?;
+        return Ok(Turn::Empty(bell));
+    }
+    let topics = marks.rows.iter().filter_map(|(key, _)| keys::topic_of(key).and_then(Topic::from_key));
+    let topics: Vec<Topic> = topics.collect();
+    topics.iter().for_each(|topic| local.ring(*topic));
+    for (key, _) in &marks.rows {
+        if !again {
             txn.conflict_on(key);
         }
         txn.clear(key);
     }
-    txn.commit().await
+    passing.rows.iter().for_each(|(key, _)| txn.clear(key));
+    inner.member.fence(&txn).await?;
+    txn.commit().await?;
+    // Shown once: not before it is certain that it is not read again.
+    for (_, value) in &passing.rows {
+        let notice = decode_row::<Notice>(value).map(|notice| notice.passed(inner.clock.now_ms())).unwrap_or_default();
+        notice.iter().for_each(|Passed { typing, hidden_from }| local.typing(*typing, hidden_from));
+    }
+    if again {
+        topics.iter().for_each(|topic| local.ring(*topic));
+    }
+    Ok(Turn::Cleared)
 }

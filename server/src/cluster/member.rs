@@ -202,11 +202,10 @@ async fn take_number(txn: &Txn, incarnation: u64, row: &[u8], beat: &[u8]) -> Re
     // An earlier try may have been the one that counted.
     for number in 1..=NODE_MAX {
         match txn.get(&keys::node(number)).await? {
-            Some(other) => {
-                if decode_row::<NodeRow>(&other).is_ok_and(|other| other.incarnation == incarnation) {
-                    return Ok(number);
-                }
+            Some(other) if decode_row::<NodeRow>(&other).is_ok_and(|other| other.incarnation == incarnation) => {
+                return Ok(number);
             }
+            Some(_) => {}
             None if txn.get(&keys::gone_node(number)).await?.is_none() => {
                 txn.set(keys::node(number), row.to_vec());
                 txn.set(keys::beat(number), beat.to_vec());

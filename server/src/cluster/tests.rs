@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use suda_schema::ChannelId;
@@ -19,7 +19,7 @@ use crate::chat::append::Publish;
 use crate::chat::channels::NewChannel;
 use crate::chat::log::PageLimit;
 use crate::chat::presence::LinkId;
-use crate::chat::{Bell, ChatError, testing};
+use crate::chat::{Bell, ChatError, Tx, testing};
 use crate::store::{Faults, keys};
 
 /// What a node's listeners would be: the topics listened to, and what was rung.
@@ -153,6 +153,27 @@ async fn what_one_node_commits_is_rung_on_those_that_listen() {
 
 async fn marks(store: &Store, node: u16) -> usize {
     store.read(|txn| async move { txn.range(keys::inbox(node)).await.map(|page| page.rows.len()) }).await.unwrap()
+}
+
+/// A node that registers while a transaction is under way which has looked at who listens before.
+#[tokio::test(start_paused = true)]
+async fn who_registers_during_a_transaction_is_told_of_it() {
+    let store = Store::memory();
+    let (a, b) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await);
+    let topic = Topic::Channel(ChannelId(7));
+    let (attempts, b_listens) = (&AtomicU64::new(0), &b);
+    let write = |tx: Tx| async move {
+        tx.get(b"x").await?;
+        if attempts.fetch_add(1, Ordering::SeqCst) == 0 {
+            b_listens.listen(topic).await;
+        }
+        tx.set(b"x", "1");
+        tx.wake(topic);
+        Ok(())
+    };
+    a.chat.run(write).await.unwrap();
+    assert_eq!(attempts.load(Ordering::SeqCst), 2);
+    until("b hears it", async || b.ears.rung(topic) > 0).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -326,8 +347,8 @@ async fn one_run(seed: u64) {
         conflict_permille: 50,
         unknown_applied_permille: 20,
         unknown_dropped_permille: 20,
-        delay_permille: 200,
-        delay_ms_max: 30,
+        delay_permille: 300,
+        delay_ms_max: 150,
         ..Faults::default()
     });
     let mut nodes: Vec<Option<TestNode>> = Vec::new();
@@ -355,14 +376,30 @@ async fn one_run(seed: u64) {
             }
             3 | 4 => {
                 if let Some(node) = &nodes[at] {
-                    readers.push((at, Reader::begin(node, channel, &clock).await));
+                    // Somebody writes meanwhile, and nobody after it: what falls between is not made good by a later ring.
+                    let other = nodes.iter().flatten().next().unwrap();
+                    let sends = async {
+                        let mut seqs = Vec::new();
+                        for more in 0..4 {
+                            tokio::time::sleep(Duration::from_millis(clock.below(15))).await;
+                            seqs.push(other.send(channel, one, id + more).await.unwrap());
+                        }
+                        seqs
+                    };
+                    let (reader, seqs) = futures_util::future::join(Reader::begin(node, channel, &clock), sends).await;
+                    id += 4;
+                    assert!(seqs.iter().all(|seq| acked.insert(*seq)), "seed {seed}: two entries with one seq");
+                    let last = seqs.last().unwrap().0;
+                    until(&format!("seed {seed}: a new reader has all"), async || *reader.seen.lock().unwrap() >= last)
+                        .await;
+                    readers.push((at, reader));
                 }
             }
             5 => tokio::time::sleep(Duration::from_millis(clock.below(20_000))).await,
             _ => {
                 let sends = nodes.iter().flatten().filter(|_| clock.below(2) == 0).map(|node| {
                     id += 1;
-                    node.send(channel, one, id)
+                    node.send(channel, one, id - 1)
                 });
                 for seq in futures_util::future::join_all(sends.collect::<Vec<_>>()).await {
                     assert!(acked.insert(seq.unwrap()), "seed {seed}: two entries with one seq");
