@@ -39,8 +39,12 @@ step "FoundationDB"
 if fdb=$(scripts/find-foundationdb.sh); then
   eval "$fdb"
   cargo test -p suda-server --features foundationdb-headers --test store_foundationdb
+  # Several nodes, as processes with that engine.
+  target=${CARGO_TARGET_DIR:-target}/foundationdb
+  cargo build -p suda-server --features foundationdb-headers --bin suda --target-dir "$target"
+  SUDA_BIN=$(cd "$target" && pwd)/debug/suda cargo test -p suda-tests --test cluster -- --nocapture
 else
-  skipped+=("the FoundationDB tests: no fdbserver and libfdb_c found. docs/operations.md says how to point to them.")
+  skipped+=("the FoundationDB tests, those of several nodes among them: no fdbserver and libfdb_c found. docs/operations.md says how to point to them.")
 fi
 
 step "done"

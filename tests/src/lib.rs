@@ -6,6 +6,7 @@
 
 pub mod checker;
 pub mod client;
+pub mod foundationdb;
 pub mod node;
 pub mod people;
 pub mod proxy;

@@ -1,6 +1,7 @@
 //! `suda serve`: runs a node until it is told to stop.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::fs::Mode;
@@ -10,6 +11,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{SettingsArgs, output};
 use crate::node::Node;
 use crate::telemetry::{self, LogSettings, Metrics};
+
+/// For how long a node that was taken for dead tries to start anew.
+const START_AGAIN_WITHIN: Duration = Duration::from_secs(60);
+/// How long it waits between two tries.
+const START_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// Run a node. It needs no configuration: data go to ./data, and the ports are printed.
 #[derive(Debug, clap::Args)]
@@ -29,10 +35,21 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let mut metrics = metrics;
+        let (mut settings, mut metrics) = (settings, metrics);
+        let mut again_until = None;
         let (started, name) = loop {
             let started = tokio::select! {
-                started = Node::start(settings.clone(), metrics) => started?,
+                started = Node::start(settings.clone(), metrics) => match started {
+                    Ok(started) => started,
+                    // The last of its former life may still hold the ports for a moment.
+                    Err(error) if again_until.is_some_and(|until| Instant::now() < until) => {
+                        tracing::warn!(error = format!("{error:#}"), "this node can't start anew yet");
+                        tokio::time::sleep(START_AGAIN_AFTER).await;
+                        metrics = Metrics::new();
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
                 name = signals.next() => {
                     tracing::info!(signal = name, "stopped before it had started");
                     return Ok(ExitCode::SUCCESS);
@@ -44,8 +61,13 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
                 name = signals.next() => break (started, name),
                 () = started.lost() => {}
             }
+            // Where it was found it is to be found again.
+            settings.listen.port = started.ready().addr.port();
+            settings.listen.http_port = started.ready().http.map_or(settings.listen.http_port, |http| http.port());
+            settings.listen.h3_port = started.ready().http3.map(|http3| http3.port());
             tracing::error!("this node was taken for dead, perhaps because it stood still: it starts anew");
             started.give_up().await;
+            again_until = Some(Instant::now() + START_AGAIN_WITHIN);
             metrics = Metrics::new();
         };
         tracing::info!(signal = name, "stopping");

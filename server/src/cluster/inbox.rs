@@ -117,14 +117,16 @@ async fn turn(inner: &Inner, local: &dyn Local, again: bool) -> Result<Turn, Sto
     }
     passing.rows.iter().for_each(|(key, _)| txn.clear(key));
     inner.member.fence(&txn).await?;
-    txn.commit().await?;
+    let cleared = txn.commit().await;
+    if again {
+        // Also where it is not known whether they were cleared.
+        topics.iter().for_each(|topic| local.ring(*topic));
+    }
+    cleared?;
     // Shown once: not before it is certain that it is not read again.
     for (_, value) in &passing.rows {
         let notice = decode_row::<Notice>(value).map(|notice| notice.passed(inner.clock.now_ms())).unwrap_or_default();
         notice.iter().for_each(|Passed { typing, hidden_from }| local.typing(*typing, hidden_from));
-    }
-    if again {
-        topics.iter().for_each(|topic| local.ring(*topic));
     }
     Ok(Turn::Cleared)
 }

@@ -138,6 +138,21 @@ impl NodeProcess {
         waiting.await.expect("a node that stops")
     }
 
+    /// SIGSTOP: it stands still. [`Self::proceed`] has it go on.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn proceed(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.pid().to_string()]).status().expect("kill");
+        assert!(sent.success());
+    }
+
     /// Where it is reached by QUIC, WebTransport, HTTPS and WebSocket.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
@@ -194,8 +209,19 @@ impl NodeProcess {
 
     /// The hash of the certificate that it has made for itself.
     pub async fn certificate_hash(&self) -> [u8; 32] {
-        let discovery = self.call("GET", "/v1/discovery", None, None).await.json();
-        let hex = discovery["certificate_hashes"][0]["value"].as_str().expect("a certificate of the node's own");
+        // Discovery names the node that is recommended first; this one is known by its port, once it is known at all.
+        let own = format!(":{}/v1", self.addr.port());
+        let begun = Instant::now();
+        let hex = loop {
+            let discovery = self.call("GET", "/v1/discovery", None, None).await.json();
+            let nodes = discovery["nodes"].as_array().expect("nodes");
+            let node = nodes.iter().find(|node| node["api"].as_str().is_some_and(|api| api.ends_with(&own)));
+            if let Some(hex) = node.and_then(|node| node["certificate_hashes"][0]["value"].as_str()) {
+                break hex.to_owned();
+            }
+            assert!(begun.elapsed() < PATIENCE, "the node is not named by its own discovery: {discovery}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         let mut hash = [0; 32];
         for (index, byte) in hash.iter_mut().enumerate() {
             *byte = u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).expect("hexadecimal");
