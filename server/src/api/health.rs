@@ -61,6 +61,12 @@ async fn readyz(State(api): State<Api>) -> ApiResult<Json<Health>> {
     if api.is_draining() {
         return Err(ApiError::new(ErrorCode::SHUTTING_DOWN, "the node is stopping"));
     }
+    if !api.chat().peers().is_current() {
+        return Err(ApiError::new(
+            ErrorCode::UNAVAILABLE,
+            "the node has not been able to give the others a sign of life",
+        ));
+    }
     match tokio::time::timeout(STORE_ANSWERS_WITHIN, store_answers(&api)).await {
         Ok(Ok(())) => Ok(Health::ok()),
         Ok(Err(error)) => Err(ChatError::from(error).into()),

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -120,7 +121,7 @@ impl Interest {
     }
 
     /// The topics that nobody here has listened to for long enough; they are being left from now on.
-    fn idle(&self, local: &dyn Local, idle_for: std::time::Duration) -> Vec<Topic> {
+    fn idle(&self, local: &dyn Local, idle_for: Duration) -> Vec<Topic> {
         let (now, mut leaving) = (Instant::now(), Vec::new());
         let topics: Vec<Topic> = {
             let state = self.state();
@@ -148,10 +149,22 @@ impl Interest {
         leaving
     }
 
+    /// It is not left after all.
     fn stay(&self, topic: Topic) {
         if let Some(entry) = self.state().topics.get_mut(&topic).filter(|entry| entry.phase == Phase::Leaving) {
             entry.phase = Phase::Registered;
             entry.idle_since = None;
+        }
+    }
+
+    fn want_again(&self, topics: &[Topic]) {
+        let mut state = self.state();
+        let State { topics: entries, wanted } = &mut *state;
+        for topic in topics {
+            if let Some(entry) = entries.get_mut(topic).filter(|entry| entry.phase == Phase::Leaving) {
+                entry.phase = Phase::Wanted;
+                wanted.push(*topic);
+            }
         }
     }
 
@@ -191,9 +204,10 @@ pub(super) async fn run(cluster: Cluster, local: Arc<dyn Local>) {
             for topics in inner.interest.idle(&*local, inner.config.interest_idle).chunks(TOPICS_AT_ONCE) {
                 match write(inner, topics, false).await {
                     Ok(()) => inner.interest.left(topics),
+                    // It may have happened: what is to stay is registered anew.
                     Err(error) => {
                         tracing::warn!(%error, "could not leave what nobody listens to");
-                        topics.iter().for_each(|topic| inner.interest.stay(*topic));
+                        inner.interest.want_again(topics);
                     }
                 }
             }

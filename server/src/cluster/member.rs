@@ -8,6 +8,7 @@
 //! [`dead_after`]: super::ClusterConfig::dead_after
 //! [`current_for`]: super::ClusterConfig::current_for
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::directory::Address;
-use super::rows::{BeatRow, NodeRow, State};
+use super::rows::{BeatRow, GoneRow, NodeRow, State, by_node};
 use super::{Cluster, ClusterConfig, Local};
 use crate::chat::ids::NODE_MAX;
 use crate::chat::tx::{decode_row, encode_row};
@@ -109,10 +110,6 @@ impl Member {
         self.said().state = state;
     }
 
-    pub(super) fn set_hashes(&self, hashes: Vec<String>) {
-        self.said().hashes = hashes;
-    }
-
     /// Whether this node may rely on what it holds in memory.
     pub(super) fn is_current(&self) -> bool {
         ms(self.began.elapsed()) < self.current_until_ms.load(Ordering::Acquire)
@@ -176,7 +173,7 @@ impl Member {
     pub(super) async fn leave(&self, store: &Store) -> Result<(), StoreError> {
         let leave = |txn: Txn| async move {
             if self.is_own(txn.get(&keys::node(self.number)).await?.as_deref()) {
-                give_up(&txn, self.number);
+                give_up(&txn, self.number, Duration::ZERO);
             }
             Ok(())
         };
@@ -191,30 +188,26 @@ impl Member {
 }
 
 /// The number is nobody's any more, and not to be taken before what its node has left is swept.
-pub(super) fn give_up(txn: &Txn, number: u16) {
+pub(super) fn give_up(txn: &Txn, number: u16, silent_for: Duration) {
     txn.clear(keys::node(number));
     txn.clear(keys::beat(number));
-    txn.set(keys::gone_node(number), Vec::new());
+    txn.set(keys::gone_node(number), encode_row(&GoneRow { silent_ms: ms(silent_for) }));
 }
 
 /// Takes the lowest number that is free.
 async fn take_number(txn: &Txn, incarnation: u64, row: &[u8], beat: &[u8]) -> Result<u16, JoinError> {
+    let nodes = by_node(txn, keys::nodes()).await?;
+    let is_own = |row: &[u8]| decode_row::<NodeRow>(row).is_ok_and(|row| row.incarnation == incarnation);
     // An earlier try may have been the one that counted.
-    for number in 1..=NODE_MAX {
-        match txn.get(&keys::node(number)).await? {
-            Some(other) if decode_row::<NodeRow>(&other).is_ok_and(|other| other.incarnation == incarnation) => {
-                return Ok(number);
-            }
-            Some(_) => {}
-            None if txn.get(&keys::gone_node(number)).await?.is_none() => {
-                txn.set(keys::node(number), row.to_vec());
-                txn.set(keys::beat(number), beat.to_vec());
-                return Ok(number);
-            }
-            None => {}
-        }
+    if let Some((number, _)) = nodes.iter().find(|(_, row)| is_own(row)) {
+        return Ok(*number);
     }
-    Err(JoinError::Full)
+    let gone = by_node(txn, keys::gone_nodes()).await?;
+    let taken: BTreeSet<u16> = nodes.iter().chain(&gone).map(|(number, _)| *number).collect();
+    let number = (1..=NODE_MAX).find(|number| !taken.contains(number)).ok_or(JoinError::Full)?;
+    txn.set(keys::node(number), row.to_vec());
+    txn.set(keys::beat(number), beat.to_vec());
+    Ok(number)
 }
 
 /// Gives signs of life.
@@ -224,7 +217,11 @@ pub(super) async fn beat(cluster: Cluster, local: Arc<dyn Local>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        inner.member.said().links = u32::try_from(local.links()).unwrap_or(u32::MAX);
+        let (links, hashes) = (u32::try_from(local.links()).unwrap_or(u32::MAX), local.certificate_hashes());
+        {
+            let mut said = inner.member.said();
+            (said.links, said.hashes) = (links, hashes);
+        }
         if let Err(error) = say(&cluster).await {
             if matches!(error, StoreError::Fenced { .. }) {
                 tracing::error!(node = inner.member.number, "others have taken this node for dead");

@@ -3,7 +3,8 @@
 //! | file | idea |
 //! |---|---|
 //! | `member` | a node's number, held by a lease: taken, renewed by beats, fenced in each transaction |
-//! | `watch` | who else is there, by their beats; who is dead, and sweeping up after them |
+//! | `watch` | who else is there, by their beats, and who is dead |
+//! | `sweep` | clears what nodes that are gone have left |
 //! | `interest` | which topics somebody on this node listens to, kept in the store |
 //! | `inbox` | marks for other nodes, written in the transaction; one watched key brings this node's own |
 //! | `passing` | what is in no log and may be lost: who types |
@@ -18,6 +19,7 @@
 //!   long it has stood still.
 //! - **A topic is registered before its log is read.** A transaction that appends reads who is registered, so it either
 //!   sees a node or conflicts with it; nothing falls between.
+//! - **Who can't give a sign of life judges nobody.** A store that nobody can write to kills no node.
 //! - **Marks are hints.** An inbox is bounded by topics; the log says what happened.
 //! - **Whoever notices sweeps.** Each step is a transaction that does nothing the second time.
 
@@ -30,6 +32,7 @@ mod metrics;
 mod passing;
 mod peers;
 mod rows;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -63,6 +66,8 @@ pub trait Local: Send + Sync {
     fn typing(&self, typing: Typing, hidden_from: &[UserId]);
     /// How many links there are.
     fn links(&self) -> usize;
+    /// Of the certificate that the node made for itself, in hexadecimal: by these clients are to know it.
+    fn certificate_hashes(&self) -> Vec<String>;
 }
 
 /// This node among others. Cheap to clone.
@@ -123,7 +128,8 @@ impl Cluster {
     /// What goes on for as long as the node does. `chat` is this node's own, for sweeping up after others.
     pub fn run(&self, local: &Arc<dyn Local>, chat: &Chat, tasks: &mut JoinSet<()>) {
         tasks.spawn(member::beat(self.clone(), Arc::clone(local)));
-        tasks.spawn(watch::run(self.clone(), chat.clone()));
+        tasks.spawn(watch::run(self.clone()));
+        tasks.spawn(sweep::run(self.clone(), chat.clone()));
         tasks.spawn(interest::run(self.clone(), Arc::clone(local)));
         tasks.spawn(inbox::run(self.clone(), Arc::clone(local)));
         tasks.spawn(passing::run(self.clone()));
@@ -154,11 +160,6 @@ impl Cluster {
     /// Resolves when others have taken this node for dead: it must stop, and may begin anew.
     pub async fn lost(&self) {
         self.inner.member.lost().await;
-    }
-
-    /// The certificate of this node has these hashes, by which clients are to know it.
-    pub fn set_certificate_hashes(&self, hashes: Vec<String>) {
-        self.inner.member.set_hashes(hashes);
     }
 
     /// The nodes that a client in this region should try, in this order.

@@ -17,6 +17,8 @@ use crate::store::{StoreError, Txn, keys};
 const WAITING_MAX: usize = 256;
 /// Somebody who has blocked more users than this is not shown as typing on other nodes.
 const HIDDEN_FROM_MAX: usize = 200;
+/// How many notices one transaction passes on: with all whom they are hidden from, they fit into one value.
+const NOTICES_AT_ONCE: usize = 32;
 /// What is older than this is not shown any more, as far as clocks can tell.
 const OLD_MS: u64 = 5_000;
 
@@ -81,15 +83,18 @@ pub(super) async fn run(cluster: Cluster) {
     loop {
         inner.passing.work.notified().await;
         tokio::time::sleep(inner.config.passing_interval).await;
-        let waiting = inner.passing.take();
-        if let Err(error) = pass_on(inner, waiting.into_values().collect()).await {
-            tracing::debug!(%error, "typing was not passed on");
+        let waiting: Vec<Passed> = inner.passing.take().into_values().collect();
+        for some in waiting.chunks(NOTICES_AT_ONCE) {
+            if let Err(error) = pass_on(inner, some).await {
+                inner.metrics.typings_dropped.inc_by(some.len() as u64);
+                tracing::debug!(%error, "typing was not passed on");
+            }
         }
     }
 }
 
 /// Tried once: by the time of a second try it would be old.
-async fn pass_on(inner: &Inner, waiting: Vec<Passed>) -> Result<(), StoreError> {
+async fn pass_on(inner: &Inner, waiting: &[Passed]) -> Result<(), StoreError> {
     let txn = inner.store.begin();
     let mut nodes: BTreeMap<u16, Vec<Passed>> = BTreeMap::new();
     let reads = waiting.iter().map(|passed| listening(&txn, passed.typing.channel));
@@ -112,4 +117,31 @@ async fn pass_on(inner: &Inner, waiting: Vec<Passed>) -> Result<(), StoreError> 
 
 async fn listening(txn: &Txn, channel: ChannelId) -> Result<Vec<u16>, StoreError> {
     inbox::listeners(txn, keys::all_interest(Topic::Channel(channel).to_key()).snapshot()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::VALUE_BYTES_MAX;
+
+    #[test]
+    fn what_one_transaction_passes_on_fits_into_a_value() {
+        let typing = Typing { channel: ChannelId(u64::MAX), user: UserId(u64::MAX), for_ms: u32::MAX };
+        let passed = Passed { typing, hidden_from: vec![UserId(u64::MAX); HIDDEN_FROM_MAX] };
+        let notice = Notice { at_ms: u64::MAX, typings: vec![passed; NOTICES_AT_ONCE] };
+        assert!(encode_row(&notice).len() <= VALUE_BYTES_MAX);
+        let passing = Passing::default();
+        assert!(!passing.push(typing, &vec![UserId(1); HIDDEN_FROM_MAX + 1]));
+        let push = |channel| passing.push(Typing { channel: ChannelId(channel), ..typing }, &[]);
+        assert_eq!((0..1_000).filter(|channel| push(*channel)).count(), WAITING_MAX);
+        assert!(push(0));
+    }
+
+    #[test]
+    fn what_is_old_is_not_shown() {
+        let typing = Typing { channel: ChannelId(1), user: UserId(1), for_ms: 6_000 };
+        let notice = Notice { at_ms: 1_000, typings: vec![Passed { typing, hidden_from: Vec::new() }] };
+        assert_eq!(notice.clone().passed(1_000 + OLD_MS).len(), 1);
+        assert!(notice.passed(1_001 + OLD_MS).is_empty());
+    }
 }

@@ -1,9 +1,11 @@
 //! What is stored about a node.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::directory::Address;
 use crate::chat::Row;
+use crate::store::{Range, StoreError, Txn, keys};
 
 /// Who holds a number. Whoever finds another incarnation than its own is not that node any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,4 +41,30 @@ pub(super) enum State {
     Serving,
     /// No more.
     Draining,
+}
+
+/// A node that is no more, and has left rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct GoneRow {
+    /// For how long it had been silent already, at least.
+    pub(super) silent_ms: u64,
+}
+
+impl Row for GoneRow {
+    const NAME: &'static str = "node that is gone";
+}
+
+/// The rows of a range whose keys end with a node's number.
+pub(super) async fn by_node(txn: &Txn, range: Range) -> Result<Vec<(u16, Bytes)>, StoreError> {
+    let mut rows = Vec::new();
+    let mut next = Some(range);
+    while let Some(range) = next {
+        let mut page = txn.range(range).await?;
+        rows.extend(std::mem::take(&mut page.rows).into_iter().filter_map(|(key, value)| {
+            let number = keys::last_number(&key).and_then(|number| u16::try_from(number).ok())?;
+            Some((number, value))
+        }));
+        next = page.next();
+    }
+    Ok(rows)
 }

@@ -58,6 +58,10 @@ impl Local for Ears {
     fn links(&self) -> usize {
         0
     }
+
+    fn certificate_hashes(&self) -> Vec<String> {
+        vec!["ab".to_owned()]
+    }
 }
 
 struct TestNode {
@@ -271,6 +275,59 @@ async fn a_store_that_is_away_kills_nobody() {
     tokio::time::sleep(Duration::from_secs(30)).await;
     until("both are known", async || a.names() == BTreeSet::from([1, 2]) && b.names() == BTreeSet::from([1, 2])).await;
     assert_eq!((a.cluster.number(), b.cluster.number()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_no_sign_of_life_judges_nobody() {
+    let store = Store::memory();
+    let (a, b) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await);
+    b.kill().await;
+    // It watches, and can't write: nobody can, for all it knows.
+    let watcher = a.cluster.clone();
+    a.kill().await;
+    let watching = tokio::spawn(watch::run(watcher));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(rows_lease(&store, 1).await.is_some() && rows_lease(&store, 2).await.is_some());
+    watching.abort();
+}
+
+/// What could not be left may have been left all the same: it must not be taken for registered.
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_left_is_registered_anew() {
+    let away = Arc::new(AtomicBool::new(false));
+    let store = Store::memory_that_goes_away(Faults::default(), away.clone());
+    let node = TestNode::join(&store, 1).await;
+    let topic = Topic::Channel(ChannelId(7));
+    node.chat.peers().listen(&[topic]).await.unwrap();
+    away.store(true, Ordering::SeqCst);
+    // Long enough to try to leave it.
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    away.store(false, Ordering::SeqCst);
+    assert!(!node.cluster.inner.interest.has(topic));
+    // As if it had been left and the answer lost.
+    let clear = |txn: crate::store::Txn| async move {
+        txn.clear(keys::interest(topic.to_key(), 1));
+        Ok::<_, StoreError>(())
+    };
+    store.run(clear).await.unwrap();
+    node.listen(topic).await;
+    let row = store.read(|txn| async move { txn.get(&keys::interest(topic.to_key(), 1)).await }).await.unwrap();
+    assert!(row.is_some());
+}
+
+/// Users of a node that leaves in good order have the whole grace to come back elsewhere.
+#[tokio::test(start_paused = true)]
+async fn the_grace_begins_when_a_node_leaves() {
+    let store = Store::memory();
+    let (a, b) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await);
+    let login = testing::sign_up(&a.chat, "two").await;
+    b.chat.presence_set(login.user, login.device, LinkId { node: 2, number: 1 }, Some(Activity::Active)).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    b.cluster.leave().await.unwrap();
+    b.kill().await;
+    let status = async || a.chat.presence_of(login.user, &[login.user]).await.unwrap()[0].status;
+    until("its user is offline", async || status().await == Status::Offline).await;
+    assert!((30..34).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Watches the other nodes: who is there, who is dead, and what the dead have left.
+//! Watches the other nodes: who is there, and who is dead.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,14 +7,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::directory::Listed;
 use super::member::give_up;
-use super::rows::{BeatRow, NodeRow, State};
+use super::rows::{BeatRow, NodeRow, State, by_node};
 use super::{Cluster, Inner};
 use crate::chat::tx::decode_row;
-use crate::chat::{Chat, ChatError};
-use crate::store::{Range, Store, StoreError, Txn, keys};
-
-/// How many rows one step of a sweep clears.
-const SWEEP_ROWS: usize = 500;
+use crate::store::{Store, StoreError, Txn, keys};
 
 /// Since when a beat stands still, by this node's clock.
 struct Seen {
@@ -30,26 +26,26 @@ struct Read {
     beat: BeatRow,
 }
 
-pub(super) async fn run(cluster: Cluster, chat: Chat) {
+pub(super) async fn run(cluster: Cluster) {
     let inner = &cluster.inner;
     let mut seen: HashMap<u16, Seen> = HashMap::new();
-    let mut gone: HashMap<u16, Instant> = HashMap::new();
     let mut ticks = tokio::time::interval(inner.config.beat);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let begun = Instant::now();
-        let read = match read(&inner.store).await {
-            // What was read before a long pause, of the store or of this process, says nothing of how others do now.
-            Ok(read) if begun.elapsed() < inner.config.doubted_after() => read,
+        let nodes = match read(&inner.store).await {
+            // What was read before a long pause, of the store or of this process, says nothing of how others do now. And as
+            // long as this node can't give a sign of life itself, perhaps nobody can.
+            Ok(nodes) if begun.elapsed() < inner.config.doubted_after() && inner.member.is_current() => nodes,
             Ok(_) | Err(_) => {
                 seen.clear();
                 continue;
             }
         };
         let now = Instant::now();
-        seen.retain(|number, _| read.nodes.iter().any(|node| node.number == *number));
-        for node in &read.nodes {
+        seen.retain(|number, _| nodes.iter().any(|node| node.number == *number));
+        for node in &nodes {
             let fresh = Seen { incarnation: node.node.incarnation, count: node.beat.count, since: now };
             let known = seen.entry(node.number).or_insert(fresh);
             if (known.incarnation, known.count) != (node.node.incarnation, node.beat.count) {
@@ -57,17 +53,10 @@ pub(super) async fn run(cluster: Cluster, chat: Chat) {
             }
         }
         let still_for = |number: u16| seen.get(&number).map_or(Duration::ZERO, |seen| now - seen.since);
-        inner.list(&read.nodes, still_for);
-        for node in &read.nodes {
+        inner.list(&nodes, still_for);
+        for node in &nodes {
             if node.number != inner.member.number() && still_for(node.number) >= inner.config.dead_after {
                 inner.declare_dead(node).await;
-            }
-        }
-        gone.retain(|number, _| read.gone.contains(number));
-        for number in read.gone {
-            let since = *gone.entry(number).or_insert(now);
-            if let Err(error) = sweep(inner, &chat, number, since).await {
-                tracing::warn!(node = number, %error, "what a node has left can't be swept away");
             }
         }
     }
@@ -95,7 +84,7 @@ impl Inner {
             let now = one(&txn, number).await?;
             let dead = now.is_some_and(|(node, beat)| node.incarnation == incarnation && beat.count == count);
             if dead {
-                give_up(&txn, number);
+                give_up(&txn, number, self.config.dead_after);
             }
             Ok::<_, StoreError>(dead)
         };
@@ -110,86 +99,23 @@ impl Inner {
     }
 }
 
-struct All {
-    nodes: Vec<Read>,
-    gone: Vec<u16>,
-}
-
-async fn read(store: &Store) -> Result<All, StoreError> {
+async fn read(store: &Store) -> Result<Vec<Read>, StoreError> {
     store
         .read(|txn| async move {
-            let (nodes, beats, gone) = futures_util::future::try_join3(
-                rows(&txn, keys::nodes()),
-                rows(&txn, keys::beats()),
-                rows(&txn, keys::gone_nodes()),
-            )
-            .await?;
+            let rows = futures_util::future::try_join(by_node(&txn, keys::nodes()), by_node(&txn, keys::beats()));
+            let (nodes, beats) = rows.await?;
             let mut beats: HashMap<u16, BeatRow> =
                 beats.into_iter().filter_map(|(number, row)| Some((number, decode_row(&row).ok()?))).collect();
             let nodes = nodes.into_iter().filter_map(|(number, row)| {
                 // A row that this version can't read is of a newer node, which others look after.
                 Some(Read { number, node: decode_row(&row).ok()?, beat: beats.remove(&number)? })
             });
-            Ok(All { nodes: nodes.collect(), gone: gone.into_iter().map(|(number, _)| number).collect() })
+            Ok(nodes.collect())
         })
         .await
-}
-
-async fn rows(txn: &Txn, range: Range) -> Result<Vec<(u16, bytes::Bytes)>, StoreError> {
-    let mut rows = Vec::new();
-    let mut next = Some(range);
-    while let Some(range) = next {
-        let mut page = txn.range(range).await?;
-        rows.extend(std::mem::take(&mut page.rows).into_iter().filter_map(|(key, value)| {
-            let number = keys::last_number(&key).and_then(|number| u16::try_from(number).ok())?;
-            Some((number, value))
-        }));
-        next = page.next();
-    }
-    Ok(rows)
 }
 
 async fn one(txn: &Txn, number: u16) -> Result<Option<(NodeRow, BeatRow)>, StoreError> {
     let (node, beat) = (txn.get(&keys::node(number)).await?, txn.get(&keys::beat(number)).await?);
     Ok(node.zip(beat).and_then(|(node, beat)| Some((decode_row(&node).ok()?, decode_row(&beat).ok()?))))
-}
-
-/// Clears what a node has left: at once what has others write for it, then, when its users have had the time to come back
-/// elsewhere, their presence. Several nodes may do this at once.
-async fn sweep(inner: &Inner, chat: &Chat, number: u16, since: Instant) -> Result<(), ChatError> {
-    let store = &inner.store;
-    while sweep_interest(store, number).await? {}
-    // It took a while until the node was taken for dead: that counts.
-    let grace = inner.config.presence_grace.saturating_sub(inner.config.dead_after);
-    if since.elapsed() < grace {
-        return Ok(());
-    }
-    while chat.presence_sweep(number).await? {}
-    // Nobody marks or rings for it any more: those who might have conflicted with the sweep of its interest.
-    let done = |txn: Txn| async move {
-        for range in [keys::inbox(number), keys::passing(number)] {
-            txn.clear_range(range.begin(), range.end());
-        }
-        txn.clear(keys::bell(number));
-        txn.clear(keys::gone_node(number));
-        Ok::<_, StoreError>(())
-    };
-    store.run_idempotent(done).await?;
-    tracing::info!(node = number, "what a node had left is swept away");
-    Ok(())
-}
-
-async fn sweep_interest(store: &Store, number: u16) -> Result<bool, StoreError> {
-    store
-        .run_idempotent(|txn| async move {
-            let page = txn.range(keys::all_heard(number).limit(SWEEP_ROWS)).await?;
-            for (key, _) in &page.rows {
-                txn.clear(key);
-                if let Some(topic) = keys::topic_of(key) {
-                    txn.clear(keys::interest(topic, number));
-                }
-            }
-            Ok(!page.rows.is_empty())
-        })
-        .await
 }

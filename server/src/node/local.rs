@@ -1,4 +1,4 @@
-//! What the cluster finds on this node: who listens, and how many there are.
+//! What the cluster finds on this node: who listens, how many there are, and by which certificate it is known.
 
 use std::sync::Arc;
 
@@ -10,16 +10,18 @@ use crate::channel::Hubs;
 use crate::chat::{Bell as _, Topic};
 use crate::cluster::Local;
 use crate::session::Sessions;
+use crate::tls::CertStore;
 
 pub(super) struct LocalNode {
     bell: Arc<NodeBell>,
     hubs: Hubs,
     sessions: Sessions,
+    certificate: CertStore,
 }
 
 impl LocalNode {
-    pub(super) fn new(bell: Arc<NodeBell>, hubs: Hubs, sessions: Sessions) -> Self {
-        Self { bell, hubs, sessions }
+    pub(super) fn new(bell: Arc<NodeBell>, hubs: Hubs, sessions: Sessions, certificate: CertStore) -> Self {
+        Self { bell, hubs, sessions, certificate }
     }
 }
 
@@ -40,5 +42,9 @@ impl Local for LocalNode {
 
     fn links(&self) -> usize {
         self.sessions.count()
+    }
+
+    fn certificate_hashes(&self) -> Vec<String> {
+        self.certificate.pinned_hashes().iter().map(ToString::to_string).collect()
     }
 }

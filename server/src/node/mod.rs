@@ -44,8 +44,6 @@ pub use ready::Ready;
 
 /// How often deletions that were cut short are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
-/// How often it is looked whether the certificate is another one.
-const TELL_HASHES_EVERY: Duration = Duration::from_secs(1);
 
 /// A node that runs.
 pub struct Node {
@@ -152,9 +150,8 @@ impl Node {
         tasks.spawn(clockwork::keep_writing(store.clone(), clock.clone()));
         tasks.spawn(sweep(chat.clone()));
         if let Some(cluster) = &cluster {
-            let listeners = LocalNode::new(bell.clone(), hubs.clone(), sessions.clone());
+            let listeners = LocalNode::new(bell.clone(), hubs.clone(), sessions.clone(), certificate.clone());
             cluster.run(&(Arc::new(listeners) as Arc<dyn Local>), &chat, &mut tasks);
-            tasks.spawn(keep_telling_hashes(cluster.clone(), certificate.clone()));
         }
         let http3_endpoint = http3.as_ref().map(Http3::endpoint);
         if let Some(http3) = http3 {
@@ -264,15 +261,6 @@ impl Bell for NodeBell {
     fn ring(&self, topic: Topic) {
         self.local.ring(topic);
         self.ears.ring(topic);
-    }
-}
-
-/// Tells the other nodes by which hashes clients are to know this one.
-async fn keep_telling_hashes(cluster: Cluster, certificate: CertStore) {
-    loop {
-        let hashes = certificate.pinned_hashes();
-        cluster.set_certificate_hashes(hashes.iter().map(ToString::to_string).collect());
-        tokio::time::sleep(TELL_HASHES_EVERY).await;
     }
 }
 

@@ -210,12 +210,14 @@ async fn heed(session: &Arc<Session>, entries: &[UserEntry]) -> Result<(), ChatE
     for entry in entries {
         match entry.event {
             UserEvent::ChannelJoined(ChannelRef { channel }) => {
-                session.listening.joined(session, channel);
+                let is_news = session.listening.joined(session, channel);
                 session.node.chat.peers().listen(&[Topic::Channel(channel)]).await?;
-                // What happened before it was listened to on other nodes.
                 let mut state = session.feed.state();
-                state.hints.insert(channel);
                 state.circle = true;
+                if is_news {
+                    // What happened before it was listened to on other nodes.
+                    state.hints.insert(channel);
+                }
             }
             UserEvent::ChannelLeft(ChannelRef { channel }) => left(session, channel).await?,
             UserEvent::FriendAdded(_)

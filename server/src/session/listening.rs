@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use suda_schema::{ChannelId, Seq, UserId};
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 
 use super::session::Session;
 
@@ -16,7 +16,7 @@ pub(super) struct Listening {
     /// Whom the user has blocked, sorted; `None` until that is known.
     blocked: Mutex<Option<Arc<[UserId]>>>,
     /// Whether it is known whose presence to watch, and that is being listened to.
-    circle: watch::Sender<bool>,
+    circle: SetOnce<()>,
 }
 
 #[derive(Default)]
@@ -37,17 +37,18 @@ struct Heard {
 }
 
 impl Listening {
-    /// The user is a member of this channel.
-    pub(super) fn joined(&self, session: &Arc<Session>, channel: ChannelId) {
+    /// The user is a member of this channel; whether that is news.
+    pub(super) fn joined(&self, session: &Arc<Session>, channel: ChannelId) -> bool {
         let mut state = self.state();
         if state.closed || state.channels.contains_key(&channel) {
-            return;
+            return false;
         }
         let attached = session.attachment(channel).is_some();
         state.channels.insert(channel, Heard { head: Seq::ZERO, attached });
         if !attached {
             session.node.channels.add(channel, session);
         }
+        true
     }
 
     /// The user is no longer a member.
@@ -117,13 +118,13 @@ impl Listening {
 
     /// Those whose presence is watched are listened to, on other nodes as well.
     pub(super) fn circle_is_known(&self) {
-        self.circle.send_replace(true);
+        // It stays known when it is read again.
+        let _ = self.circle.set(());
     }
 
     /// Waits until they are: who asks then, and listens, misses nothing.
     pub(super) async fn circle_known(&self) {
-        // The sender lives as long as this.
-        let _ = self.circle.subscribe().wait_for(|known| *known).await;
+        self.circle.wait().await;
     }
 
     /// Whom the user has blocked.

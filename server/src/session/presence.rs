@@ -8,7 +8,9 @@ use suda_schema::open::Activity;
 use suda_schema::{DeviceId, UserId};
 
 use super::node::Node;
+use crate::chat::ChatError;
 use crate::chat::presence::LinkId;
+use crate::store::StoreError;
 
 /// How often a write is tried while the store can't be used. What is lost then is a status, until the next change.
 const TRIES_MAX: u32 = 10;
@@ -92,6 +94,8 @@ async fn write(presence: Arc<PresenceOfDevice>) {
         tries += 1;
         match written {
             Ok(()) => tries = 0,
+            // The node is none any more: whoever took its number away says what is to be said of its users.
+            Err(ChatError::Store(StoreError::Fenced { .. })) => {}
             Err(error) if tries < TRIES_MAX => {
                 tracing::warn!(%user, %error, "could not write a presence");
                 tokio::time::sleep(Duration::from_millis(PAUSE_MS_MIN << tries)).await;
