@@ -40,9 +40,11 @@ if fdb=$(scripts/find-foundationdb.sh); then
   eval "$fdb"
   cargo test -p suda-server --features foundationdb-headers --test store_foundationdb
   # Several nodes, as processes with that engine.
-  target=${CARGO_TARGET_DIR:-target}/foundationdb
-  cargo build -p suda-server --features foundationdb-headers --bin suda --target-dir "$target"
-  SUDA_BIN=$(cd "$target" && pwd)/debug/suda cargo test -p suda-tests --test cluster -- --nocapture
+  built=${CARGO_TARGET_DIR:-target}/debug
+  cargo build -p suda-server --features foundationdb-headers --bin suda
+  # The tests of this build have it built anew without, under its own name.
+  cp "$built/suda" "$built/suda-foundationdb"
+  SUDA_BIN=$(realpath "$built/suda-foundationdb") cargo test -p suda-tests --features foundationdb --test cluster -- --nocapture
 else
   skipped+=("the FoundationDB tests, those of several nodes among them: no fdbserver and libfdb_c found. docs/operations.md says how to point to them.")
 fi

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use store_cluster::Cluster;
+use store_cluster::{FoundationDb, open};
 use suda_server::clock::Clock;
 use suda_server::store::foundationdb::Options;
 use suda_server::store::tuple::Pack;
@@ -20,11 +20,11 @@ use suda_server::store::{Range, Store, StoreError, Txn};
 
 /// One server for all cases, each under a prefix of its own.
 async fn foundationdb() -> store_suite::Fixture {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    static CLUSTER: OnceLock<FoundationDb> = OnceLock::new();
     static CASES: AtomicU64 = AtomicU64::new(0);
-    let cluster = CLUSTER.get_or_init(Cluster::start);
+    let cluster = CLUSTER.get_or_init(FoundationDb::start);
     let prefix = format!("case-{:03}/", CASES.fetch_add(1, Ordering::Relaxed));
-    let store = cluster.store(prefix.as_bytes()).await;
+    let store = open(&cluster.cluster_file(), prefix.as_bytes()).await;
     store_suite::Fixture { store, prefix_bytes: prefix.len(), keep: Box::new(()) }
 }
 
@@ -72,8 +72,8 @@ const BACK_WITHIN: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_commits_survive_kill_9_of_the_server() {
     let rounds: u32 = std::env::var("SUDA_CRASH_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
-    let mut cluster = Cluster::start();
-    let store = cluster.store(b"crash/").await;
+    let mut cluster = FoundationDb::start();
+    let store = open(&cluster.cluster_file(), b"crash/").await;
     let (stop, acks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| tokio::spawn(write_until(store.clone(), writer, Arc::clone(&stop), Arc::clone(&acks))))
