@@ -70,7 +70,7 @@ settings! {
         public_port: Option<u16> = None;
         /// A folder with a web app, served at `/`. Empty: a plain page that says what this is.
         web: Option<PathBuf> = None;
-        /// How long a stopping node goes on serving: `/readyz` fails, no new links are taken, and clients are asked to move at times spread over it.
+        /// How long a stopping node goes on serving: `/readyz` fails, no new links are taken, and clients are asked to move at times spread over three quarters of it. One of several nodes ends sooner if all have moved.
         drain_ms: u64 = 0, in 0 ..= 600_000, unit "ms", cost "A longer stop.";
         /// How long a stop may take after that, before connections are cut. Nothing acknowledged is lost either way.
         stop_within_ms: u64 = 10_000, in 100 ..= 600_000, unit "ms", cost "A longer stop.";
