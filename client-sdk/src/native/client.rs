@@ -264,6 +264,14 @@ impl Client {
         self.shared().look(Core::status)
     }
 
+    /// How long it is until the next attempt to connect, while the client [waits](Status::Waiting) for it: the time that
+    /// the status names is the client's own, which no step of the machine's clock disturbs.
+    #[must_use]
+    pub fn retry_in(&self) -> Option<std::time::Duration> {
+        let Status::Waiting { until_ms } = self.status() else { return None };
+        Some(std::time::Duration::from_millis(until_ms.saturating_sub(self.shared().now_ms())))
+    }
+
     /// Over which transport.
     #[must_use]
     pub fn transport(&self) -> Option<Kind> {

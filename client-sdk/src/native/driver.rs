@@ -101,7 +101,7 @@ impl Shared {
         })
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         let elapsed = u64::try_from(self.clock.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.clock.began_ms.saturating_add(elapsed)
     }

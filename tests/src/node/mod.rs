@@ -4,7 +4,6 @@
 
 #![expect(clippy::panic, reason = "helpers of tests: where something is not as it must be, the test is over")]
 
-mod binary;
 mod command;
 mod http;
 
@@ -19,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
+use crate::binary;
 use crate::client::{Connector, Kind, RawClient};
 
 pub use command::{Said, suda};
@@ -288,7 +288,7 @@ fn command(
     http: SocketAddr,
     log: File,
 ) -> anyhow::Result<Command> {
-    let mut command = Command::new(binary::path()?);
+    let mut command = Command::new(binary::path("suda-server", "suda", "SUDA_BIN")?);
     command.arg("serve").current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SUDA_") {

@@ -1,0 +1,43 @@
+//! Where the binaries are.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, ensure};
+
+/// A binary of the workspace: that which the variable names, if it is set, or else the one that belongs to this test, which
+/// is brought up to date first: Cargo builds the binaries of other packages for nobody.
+pub(crate) fn path(package: &str, name: &'static str, variable: &str) -> anyhow::Result<PathBuf> {
+    static PATHS: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+    // Held meanwhile, so that it is built once.
+    let mut paths = PATHS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(path) = paths.get(name) {
+        return Ok(path.clone());
+    }
+    let path = find(package, name, variable).with_context(|| format!("no binary {name}"))?;
+    paths.insert(name, path.clone());
+    Ok(path)
+}
+
+fn find(package: &str, name: &str, variable: &str) -> anyhow::Result<PathBuf> {
+    if let Some(path) = env::var_os(variable) {
+        return PathBuf::from(path).canonicalize().with_context(|| variable.to_owned());
+    }
+    // …/target/debug/deps/promises-0123456789abcdef
+    let test = env::current_exe()?;
+    let folder = test.parent().and_then(Path::parent).context("the test is not where Cargo puts tests")?;
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--package", package, "--bin", name]);
+    build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    if folder.file_name().is_some_and(|name| name == "release") {
+        build.arg("--release");
+    }
+    if let Some(target) = folder.parent() {
+        build.arg("--target-dir").arg(target);
+    }
+    ensure!(build.status().context("cargo")?.success(), "it can't be built");
+    Ok(folder.join(name))
+}
