@@ -1,9 +1,10 @@
 //! What the end-to-end tests share: a node as a process of its own ([`node`]), people on it ([`people`]), a thin client that
-//! speaks the wire and nothing more ([`client`]), a judge of what they have seen ([`checker`]), a bad network ([`proxy`]), and what
-//! the SDK's tests need ([`sdk`]).
+//! speaks the wire and nothing more ([`client`]), a judge of what they have seen ([`checker`]), a bad network ([`proxy`]), what
+//! the SDK's tests need ([`sdk`]), and a terminal without a screen ([`terminal`]).
 //!
 //! The client knows no session: a test says itself what goes over which stream, well-formed or not.
 
+mod binary;
 pub mod checker;
 pub mod client;
 pub mod foundationdb;
@@ -11,3 +12,4 @@ pub mod node;
 pub mod people;
 pub mod proxy;
 pub mod sdk;
+pub mod terminal;

@@ -281,6 +281,10 @@ async fn launch(
     }
 }
 
+fn binary_path() -> anyhow::Result<PathBuf> {
+    binary::path("suda-server", "suda", "SUDA_BIN")
+}
+
 fn command(
     folder: &tempfile::TempDir,
     settings: &[(String, String)],
@@ -288,7 +292,7 @@ fn command(
     http: SocketAddr,
     log: File,
 ) -> anyhow::Result<Command> {
-    let mut command = Command::new(binary::path("suda-server", "suda", "SUDA_BIN")?);
+    let mut command = Command::new(binary_path()?);
     command.arg("serve").current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SUDA_") {

@@ -1,6 +1,6 @@
 //! The SDK's side: a task that does what is to be done, in order, and tells the model what is new.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use suda_client::schema::event::UserEvent;
 use suda_client::{Channel, ChannelId, Client, ClientMsgId, Event, Outcome, Timeline, UserId};
@@ -11,6 +11,8 @@ use crate::model::say::{Cmd, News};
 
 /// How many texts that are on their way are remembered, to be given back if they are refused.
 const TEXTS_MAX: usize = 1_000;
+/// How many conversations are followed without being looked at.
+const NEAR: usize = 8;
 /// How many users are asked about at once.
 const PRESENCE_MAX: usize = 200;
 
@@ -27,13 +29,26 @@ pub(super) struct Bridge {
     texts: HashMap<ClientMsgId, String>,
     order: VecDeque<ClientMsgId>,
     user: UserId,
+    /// The conversations that were busy last: their messages come without anybody looking, so that they are there when
+    /// somebody does, with a network or without, and so that others see them delivered.
+    near: Vec<Channel>,
+    /// Whose presence was asked for since there is this session.
+    asked: HashSet<UserId>,
 }
 
 /// Runs until the model or the client is gone.
 pub(super) async fn run(client: Client, news: mpsc::Sender<News>, mut cmds: mpsc::Receiver<Cmd>) {
     let mut events = client.events();
-    let user = UserId(0);
-    let mut bridge = Bridge { client, news, looking: None, texts: HashMap::new(), order: VecDeque::new(), user };
+    let mut bridge = Bridge {
+        client,
+        news,
+        looking: None,
+        texts: HashMap::new(),
+        order: VecDeque::new(),
+        user: UserId(0),
+        near: Vec::new(),
+        asked: HashSet::new(),
+    };
     bridge.greet().await;
     loop {
         let next = tokio::select! {
@@ -100,8 +115,15 @@ impl Bridge {
         self.tell(News::Link { status, retry_at_ms, waiting }).await;
     }
 
-    async fn rows(&self) {
-        self.tell(News::Rows(self.client.channels())).await;
+    async fn rows(&mut self) {
+        let rows = self.client.channels();
+        let near: Vec<Channel> = rows.iter().take(NEAR).map(|row| self.client.channel(row.channel)).collect();
+        // What was held before is let go after the new is held, so that what stays never ends.
+        self.near = near;
+        self.tell(News::Rows(rows)).await;
+        if self.client.status().is_online() {
+            self.ask_presence();
+        }
     }
 
     /// Who types, and how far the others have read, where it is looked.
@@ -116,8 +138,8 @@ impl Bridge {
         match event {
             Event::Status(_) => self.link().await,
             Event::Welcome { .. } => {
+                self.asked.clear();
                 self.greet().await;
-                self.ask_presence();
             }
             Event::ChannelList => self.rows().await,
             Event::Channel(channel) => {
@@ -141,16 +163,7 @@ impl Bridge {
             Event::Presence { users: Ok(users), .. } => self.tell(News::Presence(users)).await,
             Event::User(entry) => match entry.event {
                 UserEvent::FriendRequest(who) => self.tell(News::FriendRequest(who.user)).await,
-                UserEvent::FriendAdded(_) => {
-                    deeds::begin(self, Cmd::Friends);
-                    self.ask_presence();
-                }
-                UserEvent::FriendRemoved(_) => deeds::begin(self, Cmd::Friends),
-                // A partner that was not there before.
-                UserEvent::ChannelJoined(_) => {
-                    self.rows().await;
-                    self.ask_presence();
-                }
+                UserEvent::FriendAdded(_) | UserEvent::FriendRemoved(_) => deeds::begin(self, Cmd::Friends),
                 _ => {}
             },
             Event::StorageFailed(error) => self.tell(News::Failed(format!("Nothing can be kept: {error}"))).await,
@@ -162,16 +175,17 @@ impl Bridge {
         }
     }
 
-    /// Asks who is there, of those that one talks to; the answers come as events do.
-    fn ask_presence(&self) {
-        let client = self.client.clone();
-        let news = self.news.clone();
+    /// Asks who is there, of those that one talks to and has not asked about; of them one hears by oneself from then on.
+    fn ask_presence(&mut self) {
+        let peers = self.client.channels().into_iter().filter_map(|row| row.peer);
+        let peers: Vec<UserId> = peers.filter(|peer| self.asked.insert(*peer)).take(PRESENCE_MAX).collect();
+        if peers.is_empty() {
+            return;
+        }
+        let (client, news) = (self.client.clone(), self.news.clone());
         tokio::spawn(async move {
-            let peers: Vec<UserId> =
-                client.channels().into_iter().filter_map(|row| row.peer).take(PRESENCE_MAX).collect();
-            if !peers.is_empty()
-                && let Ok(users) = client.ask_presence(&peers).await
-            {
+            if let Ok(users) = client.ask_presence(&peers).await {
+                // Nobody may listen any more.
                 let _ = news.send(News::Presence(users)).await;
             }
         });
@@ -211,6 +225,7 @@ impl Bridge {
             Cmd::Reconnect => self.client.reconnect(),
             Cmd::LogOut => {
                 self.looking = None;
+                self.near.clear();
                 let done = self.client.logout().await;
                 self.user = UserId(0);
                 self.tell(News::LoggedOut).await;

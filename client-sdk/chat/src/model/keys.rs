@@ -211,6 +211,7 @@ impl Model {
                 let reply_to = if let Aim::Reply(seq) = aim { Some(seq) } else { None };
                 (open.anchor, open.selected, open.read_before) = (None, None, None);
                 open.draft = super::Draft::default();
+                self.notice = None;
                 self.cmds.push(Cmd::Send { channel, text, reply_to });
                 self.cmds.push(Cmd::Typing { channel, on: false });
             }

@@ -83,6 +83,8 @@ pub(crate) struct Model {
     pub(crate) notice: Option<Notice>,
     /// Those who ask to be friends.
     pub(crate) requests: usize,
+    /// Whether the list has been told.
+    has_rows: bool,
     /// Whether the terminal is in front, as far as it says.
     in_front: bool,
     is_active: bool,
@@ -111,6 +113,7 @@ impl Model {
             popup: None,
             notice: None,
             requests: 0,
+            has_rows: false,
             in_front: true,
             is_active: true,
             last_key_ms: now_ms,
@@ -279,6 +282,7 @@ impl Model {
         (self.me, self.open, self.popup, self.row, self.notice) = (None, None, None, None, None);
         (self.form, self.focus, self.requests) = (Form::default(), Focus::List, 0);
         self.rows.clear();
+        self.has_rows = false;
         self.people.forget();
         self.drafts.clear();
     }
@@ -289,7 +293,8 @@ impl Model {
         let looked_at = self.open.as_ref().filter(|_| self.in_front).map(|open| open.id);
         let rings =
             rows.iter().any(|row| counts(row) && row.unread > had(row.channel) && Some(row.channel) != looked_at);
-        if rings && !self.rows.is_empty() {
+        // What there was when the app began is no news.
+        if std::mem::replace(&mut self.has_rows, true) && rings {
             self.cmds.push(Cmd::Bell);
         }
         self.rows = rows;
@@ -314,7 +319,7 @@ impl Model {
 
     /// Opens a conversation.
     pub(crate) fn show(&mut self, channel: ChannelId) {
-        (self.popup, self.row, self.focus) = (None, Some(channel), Focus::Compose);
+        (self.popup, self.row, self.focus, self.notice) = (None, Some(channel), Focus::Compose, None);
         if self.open.as_ref().is_some_and(|open| open.id == channel) {
             return;
         }

@@ -18,7 +18,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, areas: Talk, whole: Rec
     let Some(open) = &model.open else {
         let area = areas.page.intersection(whole);
         let middle = Rect { y: area.y + area.height / 3, height: area.height - area.height / 3, ..area };
-        let hint = ["수다", "", "Enter opens a conversation · n writes to somebody · F1 lists all keys"];
+        let hint = ["수다", "", "Enter opens a conversation", "n writes to somebody", "F1 lists all keys"];
         frame.render_widget(Paragraph::new(hint.map(Line::from).to_vec()).style(dim()).centered(), middle);
         return;
     };
