@@ -49,18 +49,6 @@ impl Item {
         }
     }
 
-    fn entry(entry: &Entry) -> Self {
-        Self {
-            seq: Some(entry.seq),
-            id: entry.client_msg_id,
-            by: entry.by,
-            at_ms: entry.at_ms,
-            what: entry.what.clone(),
-            delivery: Delivery::Sent,
-            changing: false,
-        }
-    }
-
     fn pending(pending: &Pending, me: UserId, seq: Option<Seq>, delivery: Delivery) -> Option<Self> {
         let Op::Message(message) = &pending.send.op else { return None };
         let NewMessage { body, reply_to, mentions, attachments } = message.clone();
@@ -75,6 +63,21 @@ impl Item {
             delivery,
             changing: false,
         })
+    }
+}
+
+/// An entry as the timeline shows it: for pages of history that are not in it.
+impl From<&Entry> for Item {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            seq: Some(entry.seq),
+            id: entry.client_msg_id,
+            by: entry.by,
+            at_ms: entry.at_ms,
+            what: entry.what.clone(),
+            delivery: Delivery::Sent,
+            changing: false,
+        }
     }
 }
 
@@ -124,8 +127,8 @@ impl Update {
 /// What changed after `since`; everything if that is `None`.
 pub(super) fn update(log: &ChannelLog, queue: Option<&Queue>, me: UserId, since: Option<u64>) -> Update {
     let mut items: Vec<Item> = match since {
-        None => log.entries().filter(|entry| is_shown(entry)).map(Item::entry).collect(),
-        Some(since) => log.changed_since(since).filter(|entry| is_shown(entry)).map(Item::entry).collect(),
+        None => log.entries().filter(|entry| is_shown(entry)).map(Item::from).collect(),
+        Some(since) => log.changed_since(since).filter(|entry| is_shown(entry)).map(Item::from).collect(),
     };
     if let Some(queue) = queue {
         let changes = queue.acked.iter().map(|(pending, _)| pending);
