@@ -22,8 +22,9 @@ case $outcome in
 esac
 
 step "tests"
-# The end-to-end tests start the binary.
+# The end-to-end tests start the binaries.
 cargo build -p suda-server --bin suda
+cargo build -p suda-chat --bin suda-chat
 cargo test --workspace
 
 step "browser"

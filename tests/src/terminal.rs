@@ -17,6 +17,9 @@ use crate::node::NodeProcess;
 /// How long anything may take, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// When nothing has been drawn for so long, nothing is to come of a key.
+const QUIET: Duration = Duration::from_millis(50);
+
 /// A program in a terminal.
 pub struct Terminal {
     name: String,
@@ -129,6 +132,32 @@ impl Terminal {
     pub fn keys(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("a terminal that takes keys");
         self.keys.flush().expect("a terminal that takes keys");
+    }
+
+    /// Types the same again whenever nothing more happens, until this is on the screen.
+    ///
+    /// # Panics
+    ///
+    /// If it is not in time, or the program has ended.
+    #[track_caller]
+    pub fn keys_until(&mut self, keys: &str, text: &str) {
+        let begun = Instant::now();
+        loop {
+            self.keys(keys);
+            let mut state = self.shown.state.lock().unwrap_or_else(PoisonError::into_inner);
+            loop {
+                let contents = state.screen.screen().contents();
+                if contents.contains(text) {
+                    return;
+                }
+                assert!(!state.over && begun.elapsed() < PATIENCE, "{}: {text:?} never came:\n{contents}", self.name);
+                let quiet;
+                (state, quiet) = self.shown.changed.wait_timeout(state, QUIET).unwrap_or_else(PoisonError::into_inner);
+                if quiet.timed_out() {
+                    break;
+                }
+            }
+        }
     }
 
     /// What is on the screen.

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use suda_client::UserId;
 use suda_tests::node::NodeProcess;
 use suda_tests::people::PASSWORD;
+use suda_tests::sdk::{KINDS, sign_up, within};
 use suda_tests::terminal::Terminal;
 
 const SIZE: (u16, u16) = (100, 30);
@@ -12,6 +14,7 @@ const CTRL_C: &str = "\x03";
 const CTRL_T: &str = "\x14";
 const CTRL_U: &str = "\x15";
 const ESC: &str = "\x1b";
+const PAGE_UP: &str = "\x1b[5~";
 const UP: &str = "\x1b[A";
 
 /// A terminal in which somebody new has signed up.
@@ -27,10 +30,10 @@ fn signed_up(handle: &str, node: &NodeProcess, data: &Path) -> Terminal {
     terminal
 }
 
-/// Prints the screen, for those who want to see it: `cargo test … -- --nocapture`.
+/// Prints the screen, for those who want to see it: `SUDA_LOOK=1 cargo test … -- --nocapture`.
 fn look(terminal: &Terminal) {
     if std::env::var_os("SUDA_LOOK").is_some() {
-        println!("{}\n{}", terminal.text(), "=".repeat(usize::from(SIZE.0)));
+        eprintln!("{}\n{}", terminal.text(), "=".repeat(usize::from(SIZE.0)));
     }
 }
 
@@ -141,9 +144,80 @@ fn again(node: &NodeProcess, data: &Path) {
     kim.resize(120, 40);
     kim.until("the list is beside it", |screen| screen.contents().contains('│'));
     look(&kim);
-    let server = std::fs::read_dir(data).unwrap().next().unwrap().unwrap().path();
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let server = std::fs::read_dir(data).expect("a folder").next().expect("a server's").expect("a folder").path();
+    let mode = |path: &Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
     assert_eq!((mode(&server), mode(&server.join("login"))), (0o700, 0o600));
     kim.signal("HUP");
+    assert!(kim.ends().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn friends_groups_and_old_pages() {
+    let node = NodeProcess::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let lee = sign_up(&node, "lee", &KINDS).await;
+    let mut kim = signed_up("kim", &node, folder.path());
+    let user: UserId = within(lee.users().by_handle("kim")).await.unwrap().user;
+
+    within(lee.friends().request(user)).await.unwrap();
+    kim.shows("1 friend request");
+    kim.keys("f");
+    kim.shows("asks to be your friend");
+    look(&kim);
+    kim.keys("a");
+    kim.hides("asks to be your friend");
+    kim.shows("@lee");
+    kim.keys(ESC);
+    kim.hides("Enter write");
+
+    kim.keys("c");
+    kim.shows("New group");
+    kim.keys("Hiking 등산 @lee\r");
+    kim.shows("2 members");
+    let mut events = lee.events();
+    let id = within(async {
+        loop {
+            match lee.channels().first() {
+                Some(row) => return row.channel,
+                None => drop(events.next().await),
+            }
+        }
+    })
+    .await;
+    let group = lee.channel(id);
+    for number in 0..149 {
+        drop(group.send(format!("message {number}.")));
+    }
+    within(group.send("message 149.").into_future()).await.unwrap();
+    kim.shows("message 149.");
+    kim.keys("/title Walking\r");
+    kim.shows("called it “Walking”");
+    kim.keys("/mute 1h\r");
+    kim.shows("muted");
+    kim.keys("/members\r");
+    kim.shows("owner");
+    kim.shows("@lee");
+    look(&kim);
+    kim.keys(ESC);
+    kim.hides("owner");
+    kim.keys_until(ESC, "r reply");
+    kim.keys(ESC);
+    kim.hides("r reply");
+    kim.keys_until(PAGE_UP, "message 0.");
+    kim.shows("more");
+    look(&kim);
+    kim.keys("\x1bOP");
+    kim.shows("Everywhere");
+    kim.keys_until(" ", "end suda-chat");
+    look(&kim);
+    kim.keys(ESC);
+    kim.hides("end suda-chat");
+    kim.keys("/logout\r");
+    kim.shows("Log this device out?");
+    kim.keys("y");
+    kim.shows("Handle");
+    kim.keys(&format!("kim\t{PASSWORD}\r"));
+    kim.shows("Walking");
+    kim.keys(CTRL_C);
     assert!(kim.ends().success());
 }

@@ -11,6 +11,7 @@ use proc_macro2::{TokenStream, TokenTree};
 const CRATES: &[(&str, &[&str])] = &[
     ("suda-schema", &[]),
     ("suda-client", &["suda-schema"]),
+    ("suda-chat", &["suda-client"]),
     ("suda-wasm", &["suda-schema", "suda-client"]),
     ("suda-server", &["suda-schema"]),
     ("suda-tests", &["*"]),

@@ -261,7 +261,7 @@ fn say(
     };
     let style = if item.seq.is_none() { style.fg(Color::Gray) } else { style };
     let room = cells.saturating_sub(3);
-    if !(said.is_empty() && !message.attachments.is_empty()) {
+    if !said.is_empty() || message.attachments.is_empty() {
         let wrapped = text::wrapped(&said, room);
         lines.extend(
             wrapped.into_iter().take(LINES_MAX).map(|line| Line::from(Span::styled(format!("  {line}"), style))),

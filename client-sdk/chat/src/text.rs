@@ -36,8 +36,7 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// The same on one line, for names, titles and previews.
 pub(crate) fn clean_line(text: &str) -> String {
-    let line = clean(text).split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-    line
+    clean(text).split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// Controls, and what is not seen but changes what is.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use suda_client::schema::event::UserEvent;
+use suda_client::schema::limits::PRESENCE_USERS_MAX;
 use suda_client::{Channel, ChannelId, Client, ClientMsgId, Event, Outcome, Timeline, UserId};
 use tokio::sync::mpsc;
 
@@ -13,9 +14,6 @@ use crate::model::say::{Cmd, News};
 const TEXTS_MAX: usize = 1_000;
 /// How many conversations are followed without being looked at.
 const NEAR: usize = 8;
-/// How many users are asked about at once.
-const PRESENCE_MAX: usize = 200;
-
 /// The conversation that is looked at.
 struct Looking {
     channel: Channel,
@@ -178,7 +176,7 @@ impl Bridge {
     /// Asks who is there, of those that one talks to and has not asked about; of them one hears by oneself from then on.
     fn ask_presence(&mut self) {
         let peers = self.client.channels().into_iter().filter_map(|row| row.peer);
-        let peers: Vec<UserId> = peers.filter(|peer| self.asked.insert(*peer)).take(PRESENCE_MAX).collect();
+        let peers: Vec<UserId> = peers.filter(|peer| self.asked.insert(*peer)).take(PRESENCE_USERS_MAX).collect();
         if peers.is_empty() {
             return;
         }

@@ -1,5 +1,6 @@
 //! What is done over HTTP: each in a task of its own, and the answer told.
 
+use suda_client::schema::limits::PRESENCE_USERS_MAX;
 use suda_client::schema::summary::Mute;
 use suda_client::{Client, Error, ErrorCode, ProfileChange, Requested, UserId};
 use tokio::sync::mpsc;
@@ -83,10 +84,20 @@ impl Deed {
         Ok(users)
     }
 
+    /// Who of these is there. Nobody is told that it can't be known just now.
+    async fn presence(&self, users: &[UserId]) -> Option<News> {
+        if users.is_empty() {
+            return None;
+        }
+        self.client.ask_presence(users).await.ok().map(News::Presence)
+    }
+
     async fn friends(&self) -> Result<Option<News>, Error> {
         let friends = self.client.friends();
         let (received, sent, friends) = tokio::try_join!(friends.received(), friends.sent(), friends.list())?;
-        Ok(Some(News::Friends { friends, received, sent }))
+        let users: Vec<UserId> = friends.iter().map(|friend| friend.user).take(PRESENCE_USERS_MAX).collect();
+        let _ = self.news.send(News::Friends { friends, received, sent }).await;
+        Ok(self.presence(&users).await)
     }
 
     async fn carry_out(&self, cmd: Cmd) -> Result<Option<News>, Error> {
@@ -133,9 +144,9 @@ impl Deed {
             Cmd::Friends => self.friends().await,
             Cmd::Members(id) => {
                 let members = client.channel(id).members().await?;
-                let users: Vec<UserId> = members.iter().map(|member| member.user).take(200).collect();
+                let users: Vec<UserId> = members.iter().map(|member| member.user).take(PRESENCE_USERS_MAX).collect();
                 let _ = self.news.send(News::Members(id, members)).await;
-                Ok(Some(News::Presence(client.ask_presence(&users).await?)))
+                Ok(self.presence(&users).await)
             }
             Cmd::AddMembers { channel, handles } => {
                 client.channel(channel).add_members(&self.all(handles).await?).await?;
@@ -148,8 +159,7 @@ impl Deed {
             Cmd::Leave(id) => client.channel(id).leave().await.map(|()| None),
             Cmd::Title { channel, title } => client.channel(channel).set_title(&title).await.map(|()| None),
             Cmd::Name(name) => {
-                let mut change = ProfileChange::default();
-                change.display_name = Some(name);
+                let change = ProfileChange { display_name: Some(name), ..ProfileChange::default() };
                 client.users().change_me(&change).await?;
                 Ok(Some(News::People(vec![client.users().me().await?])))
             }

@@ -6,9 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossterm::cursor::Show;
 use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange};
 use crossterm::execute;
+use crossterm::style::Print;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
+
+/// xterm's, which others know or pass over: the window's title goes on a stack, and comes back from it.
+const KEEP_TITLE: &str = "\x1b[22;0t";
+const PUT_TITLE_BACK: &str = "\x1b[23;0t";
 
 /// Whether the terminal is ours just now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -77,13 +82,14 @@ impl Drop for Screen {
 fn take() -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)
+    execute!(io::stdout(), Print(KEEP_TITLE), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)
 }
 
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // The terminal may be gone: then there is nothing to give back.
-        let _ = execute!(io::stdout(), DisableFocusChange, DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let end = (DisableFocusChange, DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let _ = execute!(io::stdout(), end.0, end.1, end.2, end.3, Print(PUT_TITLE_BACK));
         let _ = disable_raw_mode();
     }
 }

@@ -124,7 +124,11 @@ impl Conversation {
         let is_message = |item: &&Item| matches!(item.what, What::Message(_));
         let at = self.selected.and_then(|key| self.index(key));
         let found = match (older, at) {
-            (true, at) => self.items.iter().take(at.unwrap_or(usize::MAX)).rfind(is_message),
+            (true, at) => {
+                // Without a cursor it begins with the last that is in sight.
+                let in_sight = self.anchor.and_then(|anchor| self.index(anchor.key)).map(|at| at + 1);
+                self.items.iter().take(at.or(in_sight).unwrap_or(usize::MAX)).rfind(is_message)
+            }
             (false, Some(at)) => self.items.iter().skip(at + 1).find(is_message),
             (false, None) => None,
         };

@@ -10,6 +10,7 @@ use super::say::{Cmd, Whom};
 use super::{Focus, Model};
 use crate::areas::Areas;
 use crate::page;
+use suda_client::schema::limits::TEXT_BYTES_MAX;
 use suda_client::schema::summary::Mute;
 
 impl Model {
@@ -66,6 +67,9 @@ impl Model {
         } else if self.me.is_none() {
             self.form.field().insert(text.lines().next().unwrap_or_default());
         } else if let Some(open) = self.open.as_mut().filter(|_| self.focus != Focus::List) {
+            if open.draft.field.text().len() + text.len() > TEXT_BYTES_MAX {
+                return self.say("That is more than one message can hold.", true);
+            }
             open.draft.field.insert(&text);
             self.focus = Focus::Compose;
         }

@@ -123,6 +123,14 @@ fn card(frame: &mut Frame<'_>, whole: Rect, title: &str, width: u16, height: u16
         .title_alignment(Alignment::Center);
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
+    // A wide character that reaches under the frame would be drawn over it.
+    for y in area.top()..area.bottom() {
+        if let Some(cell) = area.x.checked_sub(1).and_then(|x| frame.buffer_mut().cell_mut((x, y)))
+            && text::width(cell.symbol()) > 1
+        {
+            cell.set_symbol(" ");
+        }
+    }
     frame.render_widget(block, area);
     inner
 }

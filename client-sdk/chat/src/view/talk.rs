@@ -132,7 +132,11 @@ fn write(model: &Model, open: &Conversation, frame: &mut Frame<'_>, area: Rect, 
     frame.render_widget(Paragraph::new(Span::styled("› ", style)), mark.intersection(whole));
     let (lines, (row, column)) = open.draft.field.lines(usize::from(area.width));
     if open.draft.field.is_empty() {
-        let hint = if has_keys { "Write a message" } else { "Tab to write" };
+        let hint = match model.focus {
+            Focus::Compose => "Write a message",
+            Focus::Messages => "Esc to write",
+            Focus::List => "Tab to write",
+        };
         frame.render_widget(Paragraph::new(hint).style(dim()), area.intersection(whole));
     }
     let height = usize::from(area.height);

@@ -190,3 +190,15 @@ fn every_size_is_drawn() {
     find(&lines, "# 등산 Hiking");
     assert!(!lines.concat().contains("many words"));
 }
+
+#[test]
+fn a_frame_is_whole_over_wide_characters() {
+    let items = (1..40).map(|seq| message(seq, LEE, "가나다라마바사아자차카타파하".repeat(4).as_str())).collect();
+    let mut model = talking(items);
+    press(&mut model, KeyCode::F(1));
+    for columns in 78..100 {
+        model.input(Input::Resize(columns, 24));
+        let lines = screen(&model);
+        assert!(lines[1..22].iter().all(|line| line.matches('│').count() >= 2), "{columns}");
+    }
+}
