@@ -377,3 +377,37 @@ impl Client {
         Devices::new(self.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_waits_says_for_how_long() {
+        let login = Login {
+            user: UserId(1),
+            device: DeviceId(2),
+            access: "x".to_owned(),
+            access_expires_at_ms: u64::MAX,
+            refresh: "y".to_owned(),
+            refresh_expires_at_ms: u64::MAX,
+        };
+        // Nobody listens there.
+        let client = Client::builder("http://127.0.0.1:1").login(login).connect().await.unwrap();
+        let mut events = client.events();
+        let waits = async {
+            loop {
+                match client.retry_in() {
+                    Some(wait) => return wait,
+                    None => drop(events.next().await),
+                }
+            }
+        };
+        let wait = tokio::time::timeout(Duration::from_secs(30), waits).await.unwrap();
+        assert!(wait <= Duration::from_millis(Config::default().backoff.cap_ms));
+        client.disconnect();
+        assert_eq!(client.retry_in(), None);
+    }
+}

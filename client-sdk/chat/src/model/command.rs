@@ -52,7 +52,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("title", "TEXT", "another title for the group"),
     ("invite", "", "make a code to join by"),
     ("join", "CODE", "join by a code"),
-    ("mute", "[1h|8h|mentions|off]", "be told less of this conversation"),
+    ("mute", "[1h|mentions|off]", "be told less of this conversation"),
     ("leave", "", "leave this conversation"),
     ("name", "TEXT", "another name for yourself"),
     ("logout", "", "log this device out"),
@@ -123,7 +123,7 @@ fn mute(text: &str, now_ms: u64) -> Result<Mute, String> {
         ("off", _) => Mute::Off,
         ("mentions", _) => Mute::MentionsOnly,
         (_, Some(hours @ 1..=10_000)) => Mute::Until(now_ms.saturating_add(hours * HOUR_MS)),
-        _ => return Err("/mute [1h|8h|mentions|off]".to_owned()),
+        _ => return Err("/mute [1h|mentions|off]".to_owned()),
     })
 }
 
