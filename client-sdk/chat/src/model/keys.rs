@@ -13,6 +13,9 @@ use crate::page;
 use suda_client::schema::limits::TEXT_BYTES_MAX;
 use suda_client::schema::summary::Mute;
 
+/// What joins several emoji to one.
+const JOINER: char = '\u{200d}';
+
 impl Model {
     pub(super) fn key(&mut self, key: KeyEvent) {
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -165,10 +168,14 @@ impl Model {
         };
         let alt_or_ctrl = key.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SHIFT | KeyModifiers::CONTROL);
         let draft = &mut open.draft;
+        let had_joined = draft.field.text().contains(JOINER);
         match key.code {
             KeyCode::Enter if alt_or_ctrl => draft.field.insert("\n"),
             KeyCode::Char('j') if key.modifiers.contains(KeyModifiers::CONTROL) => draft.field.insert("\n"),
-            KeyCode::Enter => return self.submit(),
+            KeyCode::Enter => {
+                self.cmds.extend(had_joined.then_some(Cmd::Redraw));
+                return self.submit();
+            }
             KeyCode::Esc if draft.aim != Aim::New => {
                 if matches!(draft.aim, Aim::Edit(_)) {
                     draft.field.take();
@@ -191,6 +198,10 @@ impl Model {
             _ => {
                 edit(&mut draft.field, key);
             }
+        }
+        // Terminals don't agree on what a half-written emoji of many takes: what they leave behind is wiped away.
+        if had_joined || draft.field.text().contains(JOINER) {
+            self.cmds.push(Cmd::Redraw);
         }
         let types = !draft.field.is_empty() && !draft.field.text().starts_with('/') && draft.aim == Aim::New;
         self.cmds.push(Cmd::Typing { channel: open.id, on: types });
