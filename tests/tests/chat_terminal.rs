@@ -185,11 +185,11 @@ async fn friends_groups_and_old_pages() {
     })
     .await;
     let group = lee.channel(id);
-    for number in 0..149 {
+    for number in 0..79 {
         drop(group.send(format!("message {number}.")));
     }
-    within(group.send("message 149.").into_future()).await.unwrap();
-    kim.shows("message 149.");
+    within(group.send("message 79.").into_future()).await.unwrap();
+    kim.shows("message 79.");
     kim.keys("/title Walking\r");
     kim.shows("called it “Walking”");
     kim.keys("/mute 1h\r");
