@@ -8,6 +8,7 @@ use quinn::{ConnectionError, ReadError, WriteError};
 use suda_schema::CloseCode;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use super::driver::Shared;
 use crate::core::io::{LinkId, Piece, StreamId, Transmit};
@@ -231,7 +232,7 @@ async fn serve(
     mut waiting: mpsc::Receiver<Piece>,
 ) {
     let (mut reads, mut writes) = (true, true);
-    let mut current = Bytes::new();
+    let (mut current, mut pause) = (Bytes::new(), None);
     while reads || writes {
         tokio::select! {
             piece = waiting.recv(), if writes && current.is_empty() => {
@@ -260,7 +261,8 @@ async fn serve(
                     waiting.close();
                 }
             },
-            read = recv.quic().read_chunk(READ_BYTES_MAX, true), if reads => {
+            () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => pause = None,
+            read = recv.quic().read_chunk(READ_BYTES_MAX, true), if reads && pause.is_none() => {
                 let piece = match read {
                     Ok(Some(chunk)) => Piece::Data(chunk.bytes),
                     Ok(None) => Piece::Fin,
@@ -269,6 +271,9 @@ async fn serve(
                 };
                 reads = matches!(piece, Piece::Data(_));
                 shared.received(link, stream, &piece);
+                if let Piece::Data(bytes) = &piece && stream != StreamId::CONTROL {
+                    pause = shared.network.pause(bytes.len()).map(|pause| Instant::now() + pause);
+                }
                 tokio::task::consume_budget().await;
             }
         }

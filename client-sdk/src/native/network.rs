@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Network {
 
 #[derive(Default)]
 struct Shared {
+    /// How many bytes a second are read, where that is to be slow.
+    read_bytes_per_s: Option<NonZeroU32>,
     /// Made when the first link needs it.
     quic: Mutex<Option<quinn::Endpoint>>,
     trusted: Mutex<HashMap<Vec<[u8; 32]>, Trusted>>,
@@ -69,6 +72,20 @@ impl Network {
     /// Nothing is opened yet.
     pub fn new() -> Result<Self, Error> {
         Ok(Self { shared: Arc::new(Shared::default()) })
+    }
+
+    /// One whose clients read slowly: so many bytes a second of each channel or, by WebSocket, of all together. It is for
+    /// trying out how an app and a server fare then; the server has to wait, as it does where the network is to blame.
+    pub fn slow(bytes_per_s: u32) -> Result<Self, Error> {
+        let read_bytes_per_s = NonZeroU32::new(bytes_per_s);
+        Ok(Self { shared: Arc::new(Shared { read_bytes_per_s, ..Shared::default() }) })
+    }
+
+    /// How long to wait after so many bytes were read.
+    pub(super) fn pause(&self, bytes: usize) -> Option<Duration> {
+        let per_s = self.shared.read_bytes_per_s?;
+        let ms = (bytes as u64).saturating_mul(1_000) / u64::from(per_s.get());
+        Some(Duration::from_millis(ms))
     }
 
     /// The machine has another address now: the UDP socket is replaced, and links by QUIC move with it.

@@ -102,7 +102,12 @@ pub(super) async fn serve(
         while let Some(Ok(message)) = stream.next().await {
             match message {
                 Message::Binary(bytes) => match mux::decode(&bytes) {
-                    Ok(transmit) => shared.received(link, transmit.stream, &transmit.what),
+                    Ok(transmit) => {
+                        shared.received(link, transmit.stream, &transmit.what);
+                        if let Some(pause) = shared.network.pause(bytes.len()) {
+                            tokio::time::sleep(pause).await;
+                        }
+                    }
                     Err(_) => return Some(CloseCode::INTERNAL),
                 },
                 Message::Close(frame) => return frame.map(|frame| CloseCode(frame.code.into())),
