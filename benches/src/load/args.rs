@@ -60,7 +60,8 @@ pub(crate) struct Args {
     /// How long before that messages are sent that are checked but not measured.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) warm_up_seconds: f64,
-    /// How long to wait for what is still on its way in the end. What has not come by then is lost.
+    /// In the end, what is still on its way is waited for until nothing has arrived for so long. What is missing then is
+    /// lost.
     #[arg(long, default_value_t = 30.0)]
     pub(crate) settle_seconds: f64,
     /// How long a message is.
@@ -77,7 +78,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 20)]
     pub(crate) slow_percent: usize,
     /// Slow readers: so many bytes a second of each channel are read by them.
-    #[arg(long, default_value_t = 4_096)]
+    #[arg(long, default_value_t = 8_192)]
     pub(crate) slow_bytes: u32,
 
     /// How many sends of one device in one channel the SDK has on their way. With more than 1 a server that limits rates

@@ -29,7 +29,7 @@ use clap::Parser as _;
 
 use crate::args::{Args, Scenario, seconds};
 use crate::checker::Checker;
-use crate::meter::Meter;
+use crate::meter::{Meter, get};
 use crate::report::{Outcome, Report, Usages};
 use crate::server::Server;
 use crate::usage::Usage;
@@ -89,7 +89,7 @@ async fn run(args: &Args) -> Result<bool> {
 
     let Worked { began, server_began, client_began, is_same_server } =
         work(args, &run, &devices, &places, &mut server).await?;
-    settle(args, &run.checker).await;
+    settle(args, &run).await;
     let measured_seconds = began.elapsed().as_secs_f64();
     let (client_ended, server_ended) = (Usage::own()?, usage_of(server.as_ref())?);
     drop((reading, progress));
@@ -143,7 +143,8 @@ async fn work(
         let every = seconds(args.seconds / f64::from(args.storms + 1));
         for _ in 0..args.storms {
             tokio::time::sleep(every).await;
-            world::storm(devices, &run.meter, server.as_mut().filter(|_| args.kill)).await?;
+            let killed = server.as_mut().filter(|_| args.kill);
+            world::storm(devices, &run.meter, killed, seconds(args.setup_seconds)).await?;
         }
     }
     let ends = began + seconds(args.seconds);
@@ -157,11 +158,15 @@ async fn work(
     Ok(Worked { began, client_began, server_began, is_same_server })
 }
 
-/// Waits for what is still on its way.
-async fn settle(args: &Args, checker: &Checker) {
-    let began = Instant::now();
-    while !checker.is_settled() && began.elapsed() < seconds(args.settle_seconds) {
+/// Waits for what is still on its way, as long as something arrives.
+async fn settle(args: &Args, run: &Run) {
+    let (mut last, mut since) = (0, Instant::now());
+    while !run.checker.is_settled() && since.elapsed() < seconds(args.settle_seconds) {
         tokio::time::sleep(LOOK_EVERY).await;
+        let arrived = get(&run.meter.totals.acked) + get(&run.meter.totals.delivered);
+        if arrived != last {
+            (last, since) = (arrived, Instant::now());
+        }
     }
 }
 

@@ -92,7 +92,7 @@ pub(crate) struct Totals {
     /// Measured ones of them.
     pub(crate) measured_acked: AtomicU64,
     pub(crate) measured_delivered: AtomicU64,
-    /// How often a link was lost that nobody meant to lose.
+    /// How often a link was lost, in a storm too.
     pub(crate) links_lost: AtomicU64,
 }
 

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use suda_client::schema::error::Retry;
-use suda_client::{Channel, Client, Config, Error, ErrorCode, Event, Network, Seq, Status, Stopped, UserId};
+use suda_client::{Channel, Client, Config, Error, ErrorCode, Event, Network, Seq, Status, UserId};
 use tokio::task::JoinSet;
 
 use crate::args::{Args, Scenario, seconds};
 use crate::checker::{Checker, Room};
 use crate::meter::{Meter, add};
+use crate::server::Server;
 use crate::usage::Usage;
 
 /// How many members are added in one call.
@@ -217,7 +218,7 @@ async fn place(args: &Args, devices: &[Device], party: Vec<usize>) -> Result<(Se
     Ok((after, seats))
 }
 
-/// Counts who is online, and how often a link is lost that nobody meant to lose.
+/// Counts who is online, and how often a link is lost.
 pub(crate) fn watch(devices: &[Device], meter: &Arc<Meter>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for device in devices {
@@ -232,9 +233,7 @@ pub(crate) fn watch(devices: &[Device], meter: &Arc<Meter>) -> JoinSet<()> {
                 }
                 if !is_online && was_online {
                     meter.totals.online.fetch_sub(1, Ordering::Relaxed);
-                    if status != Status::Stopped(Stopped::ByApp) {
-                        add(&meter.totals.links_lost);
-                    }
+                    add(&meter.totals.links_lost);
                 }
                 was_online = is_online;
             }
@@ -247,18 +246,23 @@ pub(crate) fn watch(devices: &[Device], meter: &Arc<Meter>) -> JoinSet<()> {
 pub(crate) async fn storm(
     devices: &[Device],
     meter: &Arc<Meter>,
-    server: Option<&mut crate::server::Server>,
+    server: Option<&mut Server>,
+    within: Duration,
 ) -> Result<()> {
     let mut waiting = JoinSet::new();
-    let kills = server.is_some();
     let began = Instant::now();
     for device in devices {
         let (mut events, meter) = (device.client.events(), Arc::clone(meter));
         waiting.spawn(async move {
+            let mut was_away = false;
             while let Some(event) = events.next().await {
-                if matches!(event, Event::Welcome { .. }) {
-                    meter.reconnect.record(began.elapsed());
-                    return true;
+                match event {
+                    Event::Status(Status::Online { .. }) if was_away => {
+                        meter.reconnect.record(began.elapsed());
+                        return true;
+                    }
+                    Event::Status(status) => was_away |= !status.is_online(),
+                    _ => {}
                 }
             }
             false
@@ -270,10 +274,11 @@ pub(crate) async fn storm(
         devices.iter().for_each(|device| device.client.disconnect());
         devices.iter().for_each(|device| device.client.reconnect());
     }
-    while let Some(back) = waiting.join_next().await {
-        if !back? {
-            bail!("a client has ended{}", if kills { " after the server was killed" } else { "" });
+    let returning = async {
+        while let Some(back) = waiting.join_next().await {
+            ensure!(back?, "a client has ended");
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    tokio::time::timeout(within, returning).await.context("not all devices came back in time")?
 }
