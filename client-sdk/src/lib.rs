@@ -60,7 +60,7 @@ pub use crate::core::storage::Storage;
 pub use crate::core::timeline::{Delivery, Item, Update};
 #[cfg(feature = "native")]
 pub use native::{
-    Ack, Acknowledged, Channel, Client, ClientBuilder, Device, Devices, Draft, Entries, Error, Events, FileStorage,
-    Friends, Invitation, Listed, Login, Member, Network, NewDevice, ProfileChange, Requested, Sending, Timeline, User,
-    Users,
+    Account, Ack, Acknowledged, Audience, Channel, Client, ClientBuilder, Device, Devices, Draft, Entries, Error,
+    Events, Export, FileStorage, Friends, Invitation, Listed, Login, Member, Network, NewDevice, Profile,
+    ProfileChange, PushKind, QuietHours, Requested, Sending, Settings, SettingsChange, Timeline, User, Users,
 };

@@ -6,7 +6,10 @@ use suda_client::core::io::Stopped;
 use suda_client::schema::channel::HistoryAt;
 use suda_client::schema::control::Status as Presence;
 use suda_client::schema::error::Retry;
-use suda_client::{Delivery, ErrorCode, Event, Seq, Status};
+use suda_client::{
+    Audience, Delivery, Error, ErrorCode, Event, MediaId, ProfileChange, PushKind, QuietHours, Seq, SettingsChange,
+    Status,
+};
 use suda_tests::node::NodeProcess;
 use suda_tests::people::PASSWORD;
 use suda_tests::sdk::{KINDS, builder, event, limited, shows, sign_up, texts, within};
@@ -156,6 +159,95 @@ async fn history_is_paged_back() {
     for seq in 1..=last.seq.0 {
         assert_eq!(within(entries.next()).await.unwrap().seq, Seq(seq));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_profiles_pictures_and_push_tokens() {
+    let node = NodeProcess::start().await;
+    let (kim, lee) = (sign_up(&node, "kim", &KINDS).await, sign_up(&node, "lee", &KINDS).await);
+    let account = kim.account();
+    assert_eq!(within(account.settings()).await.unwrap().direct_from, Audience::Everyone);
+    let quiet = QuietHours { from_minute: 22 * 60, to_minute: 7 * 60, days: 0b0111_1111 };
+    let change = SettingsChange {
+        direct_from: Some(Audience::Nobody),
+        push_preview: Some(false),
+        quiet_hours: Some(Some(quiet)),
+        ..SettingsChange::default()
+    };
+    let changed = within(account.change_settings(&change)).await.unwrap();
+    assert_eq!((changed.direct_from, changed.push_preview), (Audience::Nobody, false));
+    let error = within(lee.direct(kim.user())).await.unwrap_err();
+    assert_eq!((error.code(), error.retry()), (Some(ErrorCode::FORBIDDEN), Retry::Never));
+    // What is not named stays, and what is taken away is gone.
+    within(account.change_settings(&SettingsChange { quiet_hours: Some(None), ..Default::default() })).await.unwrap();
+    let now = within(account.settings()).await.unwrap();
+    assert_eq!((now.quiet_hours, now.direct_from), (None, Audience::Nobody));
+    let bad = SettingsChange { quiet_hours: Some(Some(QuietHours { days: 255, ..quiet })), ..Default::default() };
+    assert_eq!(within(account.change_settings(&bad)).await.unwrap_err().code(), Some(ErrorCode::INVALID));
+
+    let change = ProfileChange { time_zone: Some("Asia/Seoul".to_owned()), picture: Some(None), ..Default::default() };
+    within(kim.users().change_me(&change)).await.unwrap();
+    let profile = within(kim.users().my_profile()).await.unwrap();
+    assert_eq!((profile.time_zone.as_str(), profile.picture), ("Asia/Seoul", None));
+    // A picture that was never uploaded.
+    let nothing = ProfileChange { picture: Some(Some(MediaId(1))), ..Default::default() };
+    let error = within(kim.users().change_me(&nothing)).await.unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error}");
+    let group = within(kim.create_group("room", &[])).await.unwrap();
+    within(group.set_picture(None)).await.unwrap();
+    assert!(within(group.set_picture(Some(MediaId(1)))).await.is_err());
+
+    let devices = kim.devices();
+    within(devices.register_push(PushKind::Fcm, "a-token")).await.unwrap();
+    within(devices.register_push(PushKind::Fcm, "a-token")).await.unwrap();
+    within(devices.unregister_push(PushKind::Fcm, "a-token")).await.unwrap();
+    within(devices.unregister_push(PushKind::Fcm, "a-token")).await.unwrap();
+    let error = within(devices.register_push(PushKind::Webpush, "no subscription")).await.unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_an_export_and_the_end_of_an_account() {
+    const ANOTHER: &str = "another password";
+    let node = NodeProcess::start().await;
+    let kim = sign_up(&node, "kim", &KINDS).await;
+    let notes = within(kim.direct(kim.user())).await.unwrap();
+    within(notes.send("to be taken along").into_future()).await.unwrap();
+    let second = builder(&node, &KINDS).connect().await.unwrap();
+    within(second.login("kim", PASSWORD)).await.unwrap();
+    within(second.online()).await.unwrap();
+
+    let account = kim.account();
+    let error = within(account.change_password("wrong", ANOTHER)).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::WRONG_CREDENTIALS));
+    let before = kim.current_login().unwrap();
+    let mut seconds = second.events();
+    within(account.change_password(PASSWORD, ANOTHER)).await.unwrap();
+    assert_ne!(kim.current_login().unwrap().access, before.access);
+    event(&mut seconds, |_| matches!(second.status(), Status::Stopped(_)).then_some(())).await;
+    // This device goes on, by HTTP and on its link.
+    within(kim.users().me()).await.unwrap();
+    within(notes.send("still here").into_future()).await.unwrap();
+    kim.disconnect();
+    kim.reconnect();
+    within(kim.online()).await.unwrap();
+
+    let (mut kinds, mut texts) = (Vec::new(), String::new());
+    let mut export = within(account.export()).await.unwrap();
+    while let Some(part) = within(export.next()).await.unwrap() {
+        kinds.push(part["kind"].as_str().unwrap().to_owned());
+        texts += &part.to_string();
+    }
+    assert_eq!(kinds[0], "account");
+    assert!(texts.contains("to be taken along") && texts.contains("still here"), "{texts}");
+
+    let error = within(account.delete(Some("wrong"))).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::WRONG_CREDENTIALS));
+    within(account.delete(Some(ANOTHER))).await.unwrap();
+    assert!(kim.current_login().is_none());
+    assert_eq!(within(account.settings()).await.unwrap_err(), Error::NotLoggedIn);
+    let error = within(kim.login("kim", ANOTHER)).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::WRONG_CREDENTIALS));
 }
 
 /// The example of the documentation, as its reader would run it.

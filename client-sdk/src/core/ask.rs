@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use suda_schema::channel::{ChannelUp, HistoryAt, HistoryFailed, HistoryPage, HistoryQuery, SetTyping};
+use suda_schema::channel::{
+    ChannelUp, DatagramUp, HistoryAt, HistoryFailed, HistoryPage, HistoryQuery, SetTyping, TypingIn,
+};
+use suda_schema::codec::binary;
 use suda_schema::control::{ControlUp, PresenceList, PresenceQuery, Typing};
 use suda_schema::error::Retry;
 use suda_schema::limits::{HISTORY_PAGE_MAX, PRESENCE_USERS_MAX};
@@ -11,7 +14,7 @@ use suda_schema::{ChannelId, Seq, UserId, WireError};
 use super::Core;
 use super::channel::{Ask, Att};
 use super::config::{HISTORY_WAITING_MAX, PRESENCE_MAX, PRESENCE_WAITING_MAX, TYPING_MAX};
-use super::io::{Event, Failure, RequestId, StreamId};
+use super::io::{Effect, Event, Failure, RequestId, StreamId};
 
 /// How often the others are told that one types.
 const TYPING_EVERY_MS: u64 = 3_000;
@@ -188,8 +191,15 @@ impl Core {
             return;
         }
         state.typed_ms = on.then_some(now_ms);
-        if let Some(link) = self.connection.links.get_mut(&link) {
-            link.write(stream, &ChannelUp::Typing(SetTyping { on }));
+        if let Some(state) = self.connection.links.get_mut(&link) {
+            // Nothing waits behind it then. One that is lost costs little: it is said again every few seconds.
+            if self.config.datagrams && state.kind.is_udp() {
+                let mut body = Vec::new();
+                binary::put_value(&DatagramUp::Typing(TypingIn { channel, on }), &mut body);
+                self.effects.push_back(Effect::Datagram { link, body: body.into() });
+            } else {
+                state.write(stream, &ChannelUp::Typing(SetTyping { on }));
+            }
         }
         self.tick(now_ms);
     }

@@ -72,6 +72,8 @@ pub struct Config {
     pub sync_limit: u16,
     /// Whether the others are told what has reached this device.
     pub delivered_marks: bool,
+    /// Whether the driver sends datagrams, where a transport has them: typing goes by them then.
+    pub datagrams: bool,
     /// A token is renewed so long before it runs out.
     pub token_margin_ms: u64,
 }
@@ -98,6 +100,7 @@ impl Default for Config {
             logs_cached_max: 64,
             sync_limit: 50,
             delivered_marks: true,
+            datagrams: false,
             token_margin_ms: 30_000,
         }
     }

@@ -85,6 +85,13 @@ pub enum Effect {
         /// Why.
         code: CloseCode,
     },
+    /// Send a datagram, which may be lost. Only with [`super::config::Config::datagrams`].
+    Datagram {
+        /// On which link.
+        link: LinkId,
+        /// What.
+        body: Bytes,
+    },
     /// Get a fresh access token; the answer goes to [`super::Core::token`].
     RefreshToken,
 }

@@ -7,6 +7,7 @@ use suda_schema::open::Activity;
 use suda_schema::summary::ChannelSummary;
 use suda_schema::{ChannelId, DeviceId, UserId};
 
+use super::account::Account;
 use super::channel::Channel;
 use super::driver::{self, Shared};
 use super::error::Error;
@@ -122,7 +123,9 @@ impl ClientBuilder {
     /// what it knows meanwhile; otherwise [`Client::login`] or [`Client::sign_up`] is next. It does not wait for the
     /// server: an app starts without a network, too.
     pub async fn connect(self) -> Result<Client, Error> {
-        let Self { url, config, device, network, storage, folder, links, pinned, login } = self;
+        let Self { url, mut config, device, network, storage, folder, links, pinned, login } = self;
+        // This driver sends them.
+        config.datagrams = true;
         let storage: Box<dyn Storage> = match (storage, folder) {
             (Some(storage), _) => storage,
             (None, Some(folder)) => {
@@ -234,9 +237,21 @@ impl Client {
     /// Logs this device out: its tokens are worth nothing from now on, and what was kept of it is forgotten.
     pub async fn logout(&self) -> Result<(), Error> {
         let done = self.shared().api.once(reqwest::Method::POST, "logout", None).await;
+        self.forget();
+        done
+    }
+
+    /// Nobody is logged in here any more.
+    pub(super) fn forget(&self) {
         self.shared().api.set_login(None);
         self.shared().act(Core::log_out);
-        done
+    }
+
+    /// The same device has new tokens.
+    pub(super) fn renewed(&self, login: Login) {
+        let token = Token { access: login.access.clone(), expires_at_ms: login.access_expires_at_ms };
+        self.shared().api.set_login(Some(login));
+        self.shared().act(|core, now_ms| core.token(now_ms, Ok(token)));
     }
 
     /// The login, as it is now: its tokens change now and then. Whoever keeps it elsewhere than in a
@@ -369,6 +384,12 @@ impl Client {
     #[must_use]
     pub fn users(&self) -> Users {
         Users::new(self.clone())
+    }
+
+    /// One's own account: settings, password, export, deletion.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account::new(self.clone())
     }
 
     /// The user's devices.

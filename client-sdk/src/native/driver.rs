@@ -270,6 +270,11 @@ impl Driver {
                 self.dials.retain(|_, dial| !dial.is_finished());
                 self.dials.insert(link, task.abort_handle());
             }
+            Effect::Datagram { link, body } => {
+                if let Some(handle) = self.links.get(&link) {
+                    handle.datagram(body);
+                }
+            }
             Effect::Close { link, code } => {
                 if let Some(dial) = self.dials.remove(&link) {
                     dial.abort();

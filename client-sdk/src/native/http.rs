@@ -18,6 +18,8 @@ use crate::core::io::{Candidate, Kind};
 
 /// How long a request may take, from connecting to the last byte.
 const WITHIN: Duration = Duration::from_secs(20);
+/// The same for an answer that is read as it comes, such as an export.
+const LONG_WITHIN: Duration = Duration::from_secs(24 * 3_600);
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// The longest answer that is read.
@@ -223,6 +225,32 @@ impl Api {
         }
     }
 
+    /// An answer that is read as it comes, however long that takes.
+    pub(super) async fn open(&self, path: &str) -> Result<reqwest::Response, Error> {
+        let mut login = self.login().ok_or(Error::NotLoggedIn)?;
+        let mut renewed = false;
+        loop {
+            let request = self.request(Method::GET, path).bearer_auth(&login.access).timeout(LONG_WITHIN);
+            let answer = request.send().await.map_err(unreachable)?;
+            if answer.status().is_success() {
+                return Ok(answer);
+            }
+            let status = answer.status();
+            match read::<()>(status, &whole(answer).await?) {
+                Err(error) if error.code() == Some(ErrorCode::TOKEN_EXPIRED) && !renewed => {
+                    renewed = true;
+                    login = self.refresh(Some(&login.access)).await?;
+                }
+                Err(error) => return Err(error),
+                Ok(()) => return Err(Error::BadAnswer(status.to_string())),
+            }
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}/v1/{path}", self.base.as_str().trim_end_matches('/')))
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -230,26 +258,32 @@ impl Api {
         access: Option<&str>,
         body: Option<&Value>,
     ) -> Result<T, Error> {
-        let url = format!("{}/v1/{path}", self.base.as_str().trim_end_matches('/'));
-        let mut request = self.http.request(method, url);
+        let mut request = self.request(method, path);
         if let Some(access) = access {
             request = request.bearer_auth(access);
         }
         if let Some(body) = body {
             request = request.json(body);
         }
-        let unreachable = |error: reqwest::Error| Error::Unreachable(error.to_string());
-        let mut answer = request.send().await.map_err(unreachable)?;
-        let status = answer.status();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
-            if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(Error::BadAnswer("it is too long".to_owned()));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        read(status, &bytes)
+        let answer = request.send().await.map_err(unreachable)?;
+        read(answer.status(), &whole(answer).await?)
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn unreachable(error: reqwest::Error) -> Error {
+    Error::Unreachable(error.to_string())
+}
+
+async fn whole(mut answer: reqwest::Response) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+        if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(Error::BadAnswer("it is too long".to_owned()));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }
 
 fn to_value(body: &impl Serialize) -> Result<Value, Error> {

@@ -105,6 +105,15 @@ impl LinkHandle {
         }
     }
 
+    /// Sends a datagram, if the link has them and there is room: it may be lost in any case.
+    pub(super) fn datagram(&self, body: Bytes) {
+        let _ = match &self.way {
+            Way::Streams { conn: StreamConn::Quic(conn), .. } => conn.send_datagram(body).is_ok(),
+            Way::Streams { conn: StreamConn::WebTransport(session), .. } => session.send_datagram(&body),
+            Way::Socket { .. } => false,
+        };
+    }
+
     /// Closes the link with a code, as far as that is possible; its tasks end.
     pub(super) fn close(mut self, code: CloseCode) {
         match &mut self.way {

@@ -1,5 +1,6 @@
 //! The SDK for native apps: the core over real links, on tokio.
 
+mod account;
 mod channel;
 mod client;
 mod driver;
@@ -17,6 +18,7 @@ mod wakers;
 mod websocket;
 mod webtransport;
 
+pub use account::{Account, Export};
 pub use channel::{Ack, Acknowledged, Channel, Draft, Entries, Sending, Timeline};
 pub use client::{Client, ClientBuilder};
 pub use error::Error;
@@ -24,4 +26,7 @@ pub use events::Events;
 pub use file::FileStorage;
 pub use network::Network;
 pub use people::{Devices, Friends, Users};
-pub use types::{Device, Invitation, Listed, Login, Member, NewDevice, ProfileChange, Requested, User};
+pub use types::{
+    Audience, Device, Invitation, Listed, Login, Member, NewDevice, Profile, ProfileChange, PushKind, QuietHours,
+    Requested, Settings, SettingsChange, User,
+};

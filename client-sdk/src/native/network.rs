@@ -22,6 +22,16 @@ const ADDRESSES_MAX: usize = 8;
 const TRUSTED_MAX: usize = 16;
 /// What a link by QUIC is taken for dead after, by the transport itself; the heartbeat notices sooner.
 const IDLE: Duration = Duration::from_secs(30);
+/// What the node may send on one stream before it is read: enough for 2.5 MB a second over 100 ms.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+/// The same where reading is slow by intention, so that it is the node that waits and not this machine that fills.
+const SLOW_WINDOW_BYTES: u32 = 16 << 10;
+/// The same for all streams of a link.
+const RECEIVE_WINDOW_BYTES: u32 = 1 << 20;
+/// What may be on its way to the node without being acknowledged.
+const SEND_WINDOW_BYTES: u64 = 1 << 20;
+/// Datagrams that wait, each way; older ones are dropped.
+const DATAGRAM_BUFFER_BYTES: usize = 16 << 10;
 /// What a round trip is taken for before the first one was seen.
 const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 
@@ -81,6 +91,10 @@ impl Network {
         Ok(Self { shared: Arc::new(Shared { read_bytes_per_s, ..Shared::default() }) })
     }
 
+    pub(super) fn stream_window_bytes(&self) -> u32 {
+        if self.shared.read_bytes_per_s.is_some() { SLOW_WINDOW_BYTES } else { STREAM_WINDOW_BYTES }
+    }
+
     /// How long to wait after so many bytes were read.
     pub(super) fn pause(&self, bytes: usize) -> Option<Duration> {
         let per_s = self.shared.read_bytes_per_s?;
@@ -127,7 +141,7 @@ impl Network {
         }
         let crypto = QuicClientConfig::try_from(tls::config(hashes, &[ALPN_QUIC])?).map_err(system)?;
         let mut quic = quinn::ClientConfig::new(Arc::new(crypto));
-        quic.transport_config(Arc::new(transport()));
+        quic.transport_config(Arc::new(transport(self.stream_window_bytes())));
         let trusted = Trusted {
             quic,
             webtransport: tls::config(hashes, &[b"h3"])?,
@@ -142,8 +156,13 @@ impl Network {
 }
 
 /// For raw QUIC and WebTransport alike.
-pub(super) fn transport() -> quinn::TransportConfig {
+pub(super) fn transport(stream_window_bytes: u32) -> quinn::TransportConfig {
     let mut transport = quinn::TransportConfig::default();
+    transport.stream_receive_window(stream_window_bytes.into());
+    transport.receive_window(RECEIVE_WINDOW_BYTES.into());
+    transport.send_window(SEND_WINDOW_BYTES);
+    transport.datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES));
+    transport.datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES);
     transport.max_idle_timeout(IDLE.try_into().ok());
     transport.initial_rtt(FIRST_ROUND_TRIP);
     // Only the client opens streams.

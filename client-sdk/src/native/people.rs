@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use suda_schema::entry::Role;
 use suda_schema::summary::{ChannelKind, ChannelSummary, Mute};
-use suda_schema::{DeviceId, UserId};
+use suda_schema::{DeviceId, MediaId, UserId};
 
 use super::channel::Channel;
 use super::client::Client;
 use super::error::Error;
-use super::types::{Device, Invitation, Listed, Member, ProfileChange, Requested, User};
+use super::types::{Device, Invitation, Listed, Member, Profile, ProfileChange, PushKind, Requested, User};
 
 /// The most pages of a list that are read.
 const PAGES_MAX: usize = 1_000;
@@ -134,10 +134,19 @@ impl Users {
         Ok(me.public)
     }
 
-    /// Changes one's own profile.
-    pub async fn change_me(&self, change: &ProfileChange) -> Result<(), Error> {
-        let _: Value = self.client.shared().api.put(Method::PATCH, "me", change).await?;
-        Ok(())
+    /// One's own profile, with what others do not see.
+    pub async fn my_profile(&self) -> Result<Profile, Error> {
+        #[derive(Deserialize)]
+        struct Me {
+            profile: Profile,
+        }
+        let me: Me = self.client.shared().api.ask(Method::GET, "me").await?;
+        Ok(me.profile)
+    }
+
+    /// Changes one's own profile; how it is then.
+    pub async fn change_me(&self, change: &ProfileChange) -> Result<Profile, Error> {
+        self.client.shared().api.put(Method::PATCH, "me", change).await
     }
 
     /// Users by id; at most 200. Those that never were are left out.
@@ -181,6 +190,18 @@ fn escaped(text: &str) -> String {
 }
 
 /// The user's devices, from [`Client::devices`].
+///
+/// ```no_run
+/// # async fn run(client: suda_client::Client, token: &str) -> Result<(), suda_client::Error> {
+/// use suda_client::PushKind;
+///
+/// let devices = client.devices();
+/// devices.register_push(PushKind::Fcm, token).await?;
+/// for device in devices.list().await? {
+///     println!("{}, a {}", device.name, device.platform);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Devices {
     client: Client,
@@ -215,6 +236,22 @@ impl Devices {
     pub async fn log_out_others(&self) -> Result<(), Error> {
         let _: Value = self.client.shared().api.ask(Method::POST, "devices/logout-others").await?;
         Ok(())
+    }
+
+    /// Says where this device can be pushed to. An address belongs to one device: whoever had it before is no longer
+    /// pushed there. To be said at each start of the app, and whenever the address changes.
+    pub async fn register_push(&self, kind: PushKind, token: &str) -> Result<(), Error> {
+        self.push(Method::PUT, kind, token).await
+    }
+
+    /// Takes an address back. One that is not there is taken back.
+    pub async fn unregister_push(&self, kind: PushKind, token: &str) -> Result<(), Error> {
+        self.push(Method::DELETE, kind, token).await
+    }
+
+    async fn push(&self, method: Method, kind: PushKind, token: &str) -> Result<(), Error> {
+        let body = json!({ "kind": kind, "token": token });
+        self.client.shared().api.put(method, "push-tokens", &body).await
     }
 }
 
@@ -343,6 +380,13 @@ impl Channel {
     pub async fn set_title(&self, title: &str) -> Result<(), Error> {
         let _: ChannelSummary =
             self.client().shared().api.put(Method::PATCH, &self.path(""), &json!({ "title": title })).await?;
+        Ok(())
+    }
+
+    /// Gives the channel another picture, or none. For admins.
+    pub async fn set_picture(&self, picture: Option<MediaId>) -> Result<(), Error> {
+        let _: ChannelSummary =
+            self.client().shared().api.put(Method::PATCH, &self.path(""), &json!({ "picture": picture })).await?;
         Ok(())
     }
 

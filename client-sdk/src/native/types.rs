@@ -68,6 +68,12 @@ pub struct User {
 }
 
 /// Changes to one's profile; what is `None` stays.
+///
+/// ```
+/// use suda_client::ProfileChange;
+///
+/// let change = ProfileChange { status_text: Some("on a train".to_owned()), picture: Some(None), ..Default::default() };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ProfileChange {
     /// A new name.
@@ -79,6 +85,122 @@ pub struct ProfileChange {
     /// A new status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_text: Option<String>,
+    /// A new picture, or (`Some(None)`) none any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<Option<MediaId>>,
+    /// Another language, such as `ko-KR`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// Another time zone, such as `Asia/Seoul`: quiet hours are in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+/// One's own profile, with what others do not see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Profile {
+    /// The name that is shown.
+    pub display_name: String,
+    /// About oneself.
+    pub bio: String,
+    /// What one does just now.
+    pub status_text: String,
+    /// One's picture.
+    pub picture: Option<MediaId>,
+    /// One's language; empty if not said.
+    pub locale: String,
+    /// One's time zone; empty if not said.
+    pub time_zone: String,
+}
+
+/// Who may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Audience {
+    /// Everybody who is not blocked.
+    Everyone,
+    /// Friends.
+    Friends,
+    /// Nobody.
+    Nobody,
+}
+
+/// Hours in which nothing notifies, in the time zone of the profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuietHours {
+    /// Minute of the day at which they begin, below 1,440.
+    pub from_minute: u16,
+    /// Minute of the day at which they end. Before `from_minute`: on the next day. The same: the whole day.
+    pub to_minute: u16,
+    /// The days on which they begin: bit 0 is Monday, bit 6 is Sunday.
+    pub days: u8,
+}
+
+/// What a user has decided about notifications, and about who may come near.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Whether a push shows the text of the message.
+    pub push_preview: bool,
+    /// When nothing notifies.
+    pub quiet_hours: Option<QuietHours>,
+    /// Whether everybody else is told that one is offline.
+    pub appear_offline: bool,
+    /// Who finds one by handle.
+    pub find_by_handle: Audience,
+    /// Who may ask to be a friend.
+    pub friend_requests_from: Audience,
+    /// Who may open a direct channel.
+    pub direct_from: Audience,
+    /// Who may put one into a group or broadcast channel.
+    pub invites_from: Audience,
+}
+
+/// Changes to settings; what is `None` stays.
+///
+/// ```
+/// use suda_client::{Audience, SettingsChange};
+///
+/// let change = SettingsChange { direct_from: Some(Audience::Friends), quiet_hours: Some(None), ..Default::default() };
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct SettingsChange {
+    /// Whether a push shows the text of the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_preview: Option<bool>,
+    /// When nothing notifies, or (`Some(None)`) never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<Option<QuietHours>>,
+    /// Whether everybody else is told that one is offline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appear_offline: Option<bool>,
+    /// Who finds one by handle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub find_by_handle: Option<Audience>,
+    /// Who may ask to be a friend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub friend_requests_from: Option<Audience>,
+    /// Who may open a direct channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direct_from: Option<Audience>,
+    /// Who may put one into a group or broadcast channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invites_from: Option<Audience>,
+}
+
+/// Who delivers a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PushKind {
+    /// Apple.
+    Apns,
+    /// Google.
+    Fcm,
+    /// A browser's own service; the token is its subscription as JSON.
+    Webpush,
 }
 
 /// One user in a list.

@@ -34,6 +34,11 @@ impl Session {
         self.conn.receive_datagram().await.ok().map(|datagram| datagram.payload())
     }
 
+    /// Whether it was taken.
+    pub(super) fn send_datagram(&self, body: &[u8]) -> bool {
+        self.conn.send_datagram(body).is_ok()
+    }
+
     pub(super) async fn open(&self) -> Option<(Half, Half2)> {
         let (send, recv) = self.conn.open_bi().await.ok()?.await.ok()?;
         Some((Half::WebTransport(send), Half2::WebTransport(recv)))
@@ -44,7 +49,7 @@ pub(super) async fn dial(network: &Network, url: &str, hashes: &[[u8; 32]]) -> R
     let unreachable = |error: String| Error::Unreachable(error);
     let tls = network.trusted(hashes)?.webtransport;
     // The session needs streams that the server opens for itself: the limit is HTTP/3's own.
-    let mut transport = transport();
+    let mut transport = transport(network.stream_window_bytes());
     transport.max_concurrent_bidi_streams(1u8.into());
     let config = wtransport::ClientConfig::builder().with_bind_default();
     let config = config.with_custom_tls_and_transport(tls, transport).build();
