@@ -3,7 +3,7 @@
 FUZZ_SECONDS ?= 30
 ARGS ?=
 
-.PHONY: help run test lint bench fuzz bless
+.PHONY: help run test lint bench load fuzz bless
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ bench: ## the benchmarks; writes docs/performance.md
 	cargo build -q --release -p suda-server --bin suda
 	cargo bench -p suda-benches $(ARGS)
 	cargo run -q --release -p suda-benches --bin suda-performance
+
+load: ## suda-load on a node of its own (ARGS="fan-out --devices 500 --rate 40"; ARGS=--help lists what there is)
+	cargo build -q --release -p suda-server --bin suda
+	cargo run -q --release -p suda-benches --bin suda-load -- $(or $(ARGS),fan-out) $(if $(findstring --help,$(ARGS)),,--start)
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (30 unless told)
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use super::{NodeProcess, binary_path};
+use super::{NodeProcess, suda_binary};
 
 /// How a command ended, and what it said.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct Said {
 /// If it can't be started.
 #[must_use]
 pub fn suda(args: &[&str], stdin: &str) -> Said {
-    let mut command = Command::new(binary_path().expect("a binary"));
+    let mut command = Command::new(suda_binary().expect("a binary"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SUDA_")) {
         command.env_remove(name);
     }

@@ -281,7 +281,12 @@ async fn launch(
     }
 }
 
-fn binary_path() -> anyhow::Result<PathBuf> {
+/// Where the binary `suda` is.
+///
+/// # Errors
+///
+/// If it is neither there nor can be built.
+pub fn suda_binary() -> anyhow::Result<PathBuf> {
     binary::path("suda-server", "suda", "SUDA_BIN")
 }
 
@@ -292,7 +297,7 @@ fn command(
     http: SocketAddr,
     log: File,
 ) -> anyhow::Result<Command> {
-    let mut command = Command::new(binary_path()?);
+    let mut command = Command::new(suda_binary()?);
     command.arg("serve").current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SUDA_") {
