@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::error::Error;
 use super::types::{Login, Settings, SettingsChange};
+use crate::core::io::Status;
 
 /// The longest line of an export.
 const LINE_BYTES_MAX: usize = 4 << 20;
@@ -46,13 +47,24 @@ impl Account {
         self.client.shared().api.put(Method::PATCH, "me/settings", change).await
     }
 
-    /// Changes the password. All other devices are logged out; this one goes on, with new tokens.
+    /// Changes the password. All other devices are logged out; this one gets new tokens and connects anew. It is done even
+    /// if nobody waits for it any more.
     pub async fn change_password(&self, old: &str, new: &str) -> Result<(), Error> {
         let body = json!({ "old": old, "new": new });
-        // Once: if its answer is lost, the same again finds another password than the old one.
-        let login: Login = self.client.shared().api.once(Method::PUT, "account/password", Some(&body)).await?;
-        self.client.renewed(login);
-        Ok(())
+        let client = self.client.clone();
+        let changing = tokio::spawn(async move {
+            // The node ends links of the tokens before: this one is to end before that, lest it be taken for a logout.
+            let was_stopped = matches!(client.status(), Status::Stopped(_));
+            client.disconnect();
+            // Once: if its answer is lost, the same again finds another password than the old one.
+            let answer = client.shared().api.once::<Login>(Method::PUT, "account/password", Some(&body)).await;
+            let done = answer.map(|login| client.renewed(login));
+            if !was_stopped {
+                client.reconnect();
+            }
+            done
+        });
+        changing.await.map_err(|error| Error::System(error.to_string()))?
     }
 
     /// Everything that the server has of one, bit by bit: see [`Export::next`].
