@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// What the devices do.
     pub(crate) scenario: Scenario,
 
-    /// A server that runs already, such as https://suda.example or http://localhost:8080.
+    /// A server that runs already, such as `https://suda.example` or `http://localhost:8080`.
     #[arg(long)]
     pub(crate) url: Option<String>,
     /// Start a node for this run, on the embedded store in a folder that is thrown away.
@@ -131,6 +131,7 @@ pub(crate) enum Scenario {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[expect(clippy::enum_variant_names, reason = "it is what it is called")]
 pub(crate) enum Transport {
     /// QUIC.
     Quic,
