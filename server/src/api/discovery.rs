@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use suda_schema::{ALPN_QUIC, CONNECT_PATH, PROTOCOL_VERSION, SUBPROTOCOL_BINARY, SUBPROTOCOL_JSON, WireError};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Api;
 use super::extract::Query;
 use super::routes::Routes;
+use super::{Api, NodeFacts};
 use crate::cluster::Address;
 use crate::link::PlainHttp;
 
@@ -164,7 +164,7 @@ impl Asked {
         plain: Option<String>,
         hashes: impl Iterator<Item = String>,
     ) -> NodeAddress {
-        let host = address.host.as_deref().or(self.authority.as_ref().map(Authority::host)).unwrap_or("localhost");
+        let host = self.host(address);
         let port = address.port;
         let subprotocols = vec![SUBPROTOCOL_BINARY, SUBPROTOCOL_JSON];
         let mut links = vec![
@@ -184,8 +184,7 @@ impl Asked {
                 protocols: subprotocols.clone(),
             },
         ];
-        // Only for those who have come this way themselves: behind a proxy it is not there for the client.
-        let plain = plain.filter(|_| self.plain && address.host.is_none());
+        let plain = plain.filter(|_| self.sees_plain(address));
         if let Some(plain) = &plain {
             links.push(LinkAddress {
                 kind: "websocket",
@@ -204,6 +203,31 @@ impl Asked {
             certificate_hashes: hashes.map(|value| CertificateHash { algorithm: "sha-256", value }).collect(),
         }
     }
+
+    fn host<'a>(&'a self, address: &'a Address) -> &'a str {
+        address.host.as_deref().or(self.authority.as_ref().map(Authority::host)).unwrap_or("localhost")
+    }
+
+    /// Plain WebSocket is only for those who have come this way themselves: behind a proxy it is not there for the client.
+    fn sees_plain(&self, address: &Address) -> bool {
+        self.plain && address.host.is_none()
+    }
+}
+
+/// What a page from here may connect to beside its own origin, for its policy: the addresses that discovery gives.
+pub(super) fn page_sources(facts: &NodeFacts, plain: bool, uri: &Uri, headers: &HeaderMap) -> Vec<String> {
+    let asked = Asked { plain, authority: asked_authority(uri, headers) };
+    let plain = asked.sees_plain(&facts.address);
+    if facts.cluster.is_some() {
+        // A page outlives the nodes it was told of, and moves to those that come after them.
+        let schemes = ["https:", "wss:", "ws:"];
+        return schemes.into_iter().take(if plain { 3 } else { 2 }).map(str::to_owned).collect();
+    }
+    let (host, port) = (asked.host(&facts.address), facts.address.port);
+    let mut sources = vec![format!("https://{host}:{port}"), format!("wss://{host}:{port}")];
+    // Older browsers do not count a page's own WebSocket among 'self'.
+    sources.extend(asked.authority.as_ref().filter(|_| plain).map(|authority| format!("ws://{authority}")));
+    sources
 }
 
 /// What the client asked, if that is a host and perhaps a port.

@@ -154,6 +154,43 @@ async fn the_web_app_is_served_where_there_is_one() {
     node.call(Request::post("/").body(Body::empty()).unwrap()).await.assert_error(405, "malformed");
 }
 
+#[tokio::test]
+async fn the_web_app_comes_with_a_policy_compressed_and_cached() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "the app").unwrap();
+    std::fs::create_dir_all(folder.path().join("static/1a")).unwrap();
+    std::fs::write(folder.path().join("static/1a/app.wasm"), "code").unwrap();
+    std::fs::write(folder.path().join("static/1a/app.wasm.br"), "br").unwrap();
+    let node = Node::with(ApiConfig { web: Some(folder.path().to_owned()), ..config() });
+    let request = |path: &str, name: &str, value: &str| {
+        Request::get(path).header("host", "chat.example:8080").header(name, value).body(Body::empty()).unwrap()
+    };
+
+    let page = node.call(plain(request("/", "accept", "text/html"))).await;
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    let directives: Vec<&str> = policy.split("; ").collect();
+    for directive in
+        ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "frame-ancestors 'none'", "base-uri 'none'"]
+    {
+        assert!(directives.contains(&directive), "{policy}");
+    }
+    let connect = "connect-src 'self' https://chat.example:4433 wss://chat.example:4433";
+    assert_eq!(directives.last().copied(), Some(format!("{connect} ws://chat.example:8080").as_str()));
+    let secure = node.call(request("/", "accept", "text/html")).await;
+    assert!(secure.headers["content-security-policy"].to_str().unwrap().ends_with(connect));
+    assert_eq!(
+        (&page.headers["cache-control"], &page.headers["x-content-type-options"]),
+        (&"no-cache".parse().unwrap(), &"nosniff".parse().unwrap())
+    );
+    let since = page.headers["last-modified"].to_str().unwrap();
+    assert_eq!(node.call(request("/", "if-modified-since", since)).await.status, 304);
+
+    let wasm = node.call(request("/static/1a/app.wasm", "accept-encoding", "br")).await;
+    assert_eq!((wasm.text.as_str(), &wasm.headers["content-encoding"]), ("br", &"br".parse().unwrap()));
+    assert_eq!(wasm.headers["content-type"], "application/wasm");
+    assert!(wasm.headers["cache-control"].to_str().unwrap().ends_with("immutable"));
+}
+
 /// Who came by TLS is told of HTTP/3 with each answer, errors included; who came in the clear is not.
 #[tokio::test]
 async fn answers_announce_http3() {
