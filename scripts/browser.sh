@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The browser's side: builds the package, weighs it, checks its types, builds it into an empty Vite project, and drives it in
-# Chromium against a real node. Installs Chromium where apt can. Ends with 3 and says why if this machine lacks what it takes.
+# The browser's side: builds the package and the chat app, weighs the package, checks its types, builds it into an empty Vite
+# project, and drives it and the app in Chromium against a real node. Installs Chromium where apt can. Ends with 3 and says why if this
+# machine lacks what it takes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,10 +20,12 @@ scripts/wasm-package.sh || outcome=$?
 [ "$outcome" != 3 ] || lacks "this machine can't build for wasm32: see scripts/wasm-target.sh"
 [ "$outcome" = 0 ] || exit "$outcome"
 
+scripts/web-app.sh --have-package
+
 echo "-- size"
 node wasm-client/tools/size.js
 echo "-- types"
 wasm-client/tools/node_modules/.bin/tsc -p tests/browser/tsconfig.json
-echo "-- the module's unit tests, the package in an empty Vite project, and in Chromium"
+echo "-- the module's unit tests, the package in an empty Vite project, and in Chromium; the chat app"
 cargo build -p suda-server --bin suda
 node --test --test-concurrency=1 tests/browser/*.test.js

@@ -1,6 +1,6 @@
 // Where one writes: a draft that is kept, answers and edits, mentions, and keys that do not get in the way of an input method.
 
-import { Part, define, h, replace } from "./dom.js";
+import { Part, define, h, replace, touches } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { icon } from "./icons.js";
 import { Mentions } from "./mentions.js";
@@ -36,7 +36,7 @@ class Composer extends Part {
     if (draft?.replyTo) this.channel.message(draft.replyTo).then((item) => item && this.#replyTo === null && this.reply(item, { focus: false }), () => {});
     this.#sized();
     // On phones the keyboard would cover what one has come to read.
-    if (matchMedia("(hover: hover)").matches) this.#box.focus();
+    if (!touches()) this.#box.focus();
   }
 
   end() {
@@ -74,7 +74,7 @@ class Composer extends Part {
   #key(event) {
     // Keys of an input method are its own: Enter ends a syllable, it sends nothing.
     if (event.isComposing || event.keyCode === 229 || this.#mentions.key(event)) return;
-    if (event.key === "Enter" && !event.shiftKey && !event.altKey && matchMedia("(hover: hover)").matches) {
+    if (event.key === "Enter" && !event.shiftKey && !event.altKey && !touches()) {
       event.preventDefault();
       this.#send();
     } else if (event.key === "Escape" && (this.#editing || this.#replyTo)) {
@@ -89,7 +89,7 @@ class Composer extends Part {
     const text = this.#box.value.trim();
     if (!text) return;
     if ([...text].length > CHARS_MAX) return this.#say(t("error.too_large"));
-    const mentions = this.#mentions.in(text);
+    const mentions = this.#mentions.in(text, this.#editing?.mentions);
     try {
       if (this.#editing) {
         if (text !== this.#editing.text) this.channel.edit(this.#editing.seq, text, { mentions });

@@ -65,6 +65,9 @@ export function define(name, part) {
   return (...args) => Object.assign(document.createElement(name), ...args);
 }
 
+/** Whether there are fingers and a keyboard on the screen, rather than keys and a mouse. */
+export const touches = () => matchMedia("(hover: none) and (pointer: coarse)").matches;
+
 /** Once for all calls in a frame; soon also where frames are not drawn, as in hidden tabs. */
 export function framed(act) {
   let waiting = false;

@@ -2,7 +2,7 @@
 
 import { h, replace } from "./dom.js";
 import { client, me } from "./session.js";
-import { avatar, learn } from "./people.js";
+import { avatar, learn, person } from "./people.js";
 import { t } from "./i18n.js";
 
 const SHOWN_MAX = 6;
@@ -26,8 +26,9 @@ export class Mentions {
   }
 
   /** Who is mentioned in a text. */
-  in(text) {
-    const handles = new Map((this.#members ?? []).map(({ id, handle }) => [handle, id]));
+  in(text, before = []) {
+    const known = before.map((id) => person(id)).filter(Boolean);
+    const handles = new Map([...known, ...(this.#members ?? [])].map(({ id, handle }) => [handle, id]));
     const found = Array.from(text.matchAll(IN_TEXT), ([, handle]) => handles.get(handle.toLowerCase()));
     return [...new Set(found)].filter(Boolean);
   }

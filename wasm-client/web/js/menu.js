@@ -1,6 +1,6 @@
 // What one can do with a message: a small bar beside it for the mouse, and a menu for keys, fingers and the rest.
 
-import { h, replace } from "./dom.js";
+import { h, replace, touches } from "./dom.js";
 import { announce } from "./announce.js";
 import { icon } from "./icons.js";
 import { emojiGrid, QUICK } from "./emoji.js";
@@ -18,7 +18,7 @@ const can = (item, list) => ({
 
 /** The bar: one for the whole list, in the row that the mouse is over. */
 export function toolbar(scroller, itemOf, act, list) {
-  if (!matchMedia("(hover: hover)").matches) return;
+  if (touches()) return;
   let at = null;
   const bar = h("div.bar", {});
   const button = (sign, label, run) => h("button", { type: "button", tabindex: "-1", "aria-label": label, title: label, onclick: () => run(itemOf(bar)) }, icon(sign));

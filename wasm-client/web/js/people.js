@@ -105,7 +105,8 @@ const makeName = define("suda-name", Name);
 export const name = (user) => makeName({ user });
 
 const HUES = 12;
-const hueOf = (id) => Number(BigInt(id) % BigInt(HUES));
+/** Ids are made of the time, so their lowest bits say little. */
+const hueOf = (id) => Number((BigInt.asUintN(64, BigInt(id) * 0x9e3779b97f4a7c15n) >> 40n) % BigInt(HUES));
 const initial = (text) => [...text.trim()][0]?.toUpperCase() ?? "?";
 
 class Avatar extends Part {
