@@ -43,10 +43,9 @@ export function body(text, mentions, onToggle) {
     element.append(...rich(text, mentions));
     return element;
   }
-  const button = h("button.quiet.small.whole", { type: "button", onclick: () => draw(true) }, t("message.showAll", { count: text.length.toLocaleString(t.language) }));
+  const button = h("button.quiet.small.whole", { type: "button", onclick: () => (draw(true), onToggle?.()) }, t("message.showAll", { count: text.length.toLocaleString(t.language) }));
   const draw = (all) => {
     element.replaceChildren(...rich(all ? text : `${text.slice(0, cut)}…`, mentions), all ? "" : button);
-    onToggle?.();
   };
   draw(false);
   return element;
