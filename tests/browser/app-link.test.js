@@ -16,19 +16,6 @@ before(async () => {
 });
 after(() => app?.stop());
 
-test("what is sent offline is shown as waiting, and goes out by itself", async () => {
-  await kim.offline(true);
-  kim.way.cut(true);
-  await kim.until("the strip", () => document.querySelector("suda-link.strip:not([hidden])")?.dataset.state === "offline");
-  await kim.say("from the tunnel");
-  await kim.receiptIs("from the tunnel", "waiting");
-  kim.way.cut(false);
-  await kim.offline(false);
-  await lee.sees("from the tunnel");
-  await kim.receiptIs("from the tunnel", "read");
-  await kim.until("no strip", () => document.querySelector("suda-link.strip").hidden);
-});
-
 test("a tab that is hidden gets on with it, and is right when it is shown", async () => {
   const chat = await lee.window();
   const other = await lee.newTab();
@@ -55,6 +42,19 @@ test("where UDP stops getting through, the same page goes on over WebSocket, and
   assert.match(await kim.run(() => document.querySelector("suda-sidebar suda-link").textContent), /WebSocket/);
 });
 
+test("what is sent offline is shown as waiting, and goes out by itself", async () => {
+  await kim.offline(true);
+  kim.way.cut(true);
+  await kim.until("the strip", () => document.querySelector("suda-link.strip:not([hidden])")?.dataset.state === "offline");
+  await kim.say("from the tunnel");
+  await kim.receiptIs("from the tunnel", "waiting");
+  kim.way.cut(false);
+  await kim.offline(false);
+  await lee.sees("from the tunnel");
+  await kim.receiptIs("from the tunnel", "read");
+  await kim.until("no strip", () => document.querySelector("suda-link.strip").hidden);
+});
+
 test("a node that is killed and comes back: both catch up, nothing is doubled", async () => {
   await app.node.kill();
   await kim.until("the strip", () => !document.querySelector("suda-link.strip").hidden);
@@ -73,7 +73,7 @@ test("a reload shows names and history at once, from what is kept, before the se
   await lee.cdp("Network.setBlockedURLs", { urls: ["*/v1/*"] });
   await lee.reload();
   await lee.sees("while it was away");
-  const shown = await lee.run(() => ({ title: document.querySelector("suda-conversation h2").textContent, state: document.querySelector("suda-sidebar suda-link").dataset.state }));
+  const shown = await lee.run(() => ({ title: document.querySelector("suda-conversation h1").textContent, state: document.querySelector("suda-sidebar suda-link").dataset.state }));
   assert.equal(shown.title, "kim");
   assert.notEqual(shown.state, "online");
   await lee.cdp("Network.setBlockedURLs", { urls: [] });

@@ -123,7 +123,7 @@ test("a group: made from a dialog, with mentions, roles and an invitation", asyn
   await kim.press("Add to group", "dialog");
   await kim.fill("dialog [name=title]", "Lunch");
   await kim.press("Make the group", "dialog");
-  await kim.until("the group", () => document.querySelector("suda-conversation h2")?.textContent === "Lunch" && !document.querySelector("dialog"));
+  await kim.until("the group", () => document.querySelector("suda-conversation h1")?.textContent === "Lunch" && !document.querySelector("dialog"));
   const group = await kim.channel();
   await kim.run(() => document.querySelector("suda-composer textarea").focus());
   await kim.keys("hi @le");

@@ -130,7 +130,9 @@ const helpers = {
   },
 
   async open(channel) {
-    await this.click(`a[data-channel="${channel}"]`);
+    // The list may be moving just now, so nothing is aimed at.
+    const clicked = (channel) => document.querySelector(`a[data-channel="${channel}"]`)?.click() ?? document.querySelector(`a[data-channel="${channel}"]`) !== null;
+    await this.until("its row", clicked, channel);
     await this.until("the conversation", (channel) => location.pathname === `/c/${channel}` && document.querySelector("suda-conversation textarea"), channel);
   },
 

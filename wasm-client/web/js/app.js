@@ -52,12 +52,12 @@ export const address = (path) => path + location.search;
 
 export function go(path, { instead = false } = {}) {
   const full = address(path);
-  if (full !== location.pathname + location.search) history[instead ? "replaceState" : "pushState"]({ inside: true }, "", full);
+  if (full !== location.pathname + location.search) history[instead ? "replaceState" : "pushState"]({ from: location.pathname }, "", full);
   route();
 }
 
-/** To the list; on phones that is where one came from. */
-export const goBack = () => (history.state?.inside ? history.back() : go("/", { instead: true }));
+/** To the list, which on phones is where one came from. */
+export const goBack = () => (history.state?.from === "/" ? history.back() : go("/", { instead: true }));
 
 function route() {
   document.querySelector("suda-chat")?.show(place());

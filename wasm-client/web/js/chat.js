@@ -11,9 +11,10 @@ import { icon } from "./icons.js";
 
 class Chat extends Part {
   #open = null;
-  #main = h("main", { "aria-label": t("conversation.region"), tabindex: "-1" });
+  #main = h("section.open", { "aria-label": t("conversation.region"), tabindex: "-1" });
 
   begin() {
+    this.setAttribute("role", "main");
     this.append(sidebar(), this.#main);
     this.#nothing();
     this.listen(client, "channelgone", ({ detail }) => detail.channelId === this.#open && go("/", { instead: true }));

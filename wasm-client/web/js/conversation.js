@@ -16,7 +16,7 @@ import { errorText, t } from "./i18n.js";
 const TYPING_NAMES_MAX = 3;
 
 class Conversation extends Part {
-  #title = h("h2", {});
+  #title = h("h1", {});
   #under = h("p.under", {});
   #typing = h("div.typing", { "aria-live": "off" });
   #picture = h("span", {});
@@ -43,7 +43,7 @@ class Conversation extends Part {
     const round = (sign, label, act, cls) => h(`button.round${cls ?? ""}`, { type: "button", "aria-label": label, title: label, onclick: act }, icon(sign));
     this.append(
       h(
-        "header",
+        "div.head",
         {},
         round("back", t("conversation.back"), goBack, ".back"),
         this.#picture,

@@ -81,7 +81,7 @@ export function messageMenu(item, beside, act, list, { emoji = false } = {}) {
     allowed.remove && entry("trash", t("message.delete"), act.remove, true),
   );
   if (!menu.childElementCount) return;
-  document.body.append(menu);
+  (document.querySelector("suda-chat") ?? document.body).append(menu);
   menu.addEventListener("keydown", (event) => move(event, menu));
   menu.addEventListener("toggle", ({ newState }) => {
     if (newState !== "closed") return;

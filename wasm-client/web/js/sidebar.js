@@ -26,7 +26,7 @@ class Sidebar extends Part {
     const button = (sign, label, act, ...more) => h("button.round", { type: "button", "aria-label": label, title: label, onclick: act }, icon(sign), ...more);
     this.append(
       h(
-        "header",
+        "div.head",
         {},
         h("button.mine", { type: "button", "aria-label": t("settings.title"), title: t("settings.title"), onclick: settingsDialog }, avatar(me())),
         h("h1", {}, t("list.title")),
