@@ -1,6 +1,6 @@
 //! `suda-load`, each scenario in small, against a node that it starts: it runs through, finds nothing, and says so in JSON.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use suda_tests::node::suda_binary;
 
 fn load(args: &[&str]) -> Output {
-    static SUDA: OnceLock<&Path> = OnceLock::new();
+    static SUDA: OnceLock<PathBuf> = OnceLock::new();
     let suda = SUDA.get_or_init(|| suda_binary().expect("a binary"));
     Command::new(env!("CARGO_BIN_EXE_suda-load")).env("SUDA_BIN", suda).args(args).output().expect("a process")
 }

@@ -220,8 +220,8 @@ pub(super) fn page_sources(facts: &NodeFacts, plain: bool, uri: &Uri, headers: &
     let plain = asked.sees_plain(&facts.address);
     if facts.cluster.is_some() {
         // A page outlives the nodes it was told of, and moves to those that come after them.
-        let schemes = ["https:", "wss:", "ws:"];
-        return schemes.into_iter().take(if plain { 3 } else { 2 }).map(str::to_owned).collect();
+        let schemes = ["https:", "wss:", "http:", "ws:"];
+        return schemes.into_iter().take(if plain { 4 } else { 2 }).map(str::to_owned).collect();
     }
     let (host, port) = (asked.host(&facts.address), facts.address.port);
     let mut sources = vec![format!("https://{host}:{port}"), format!("wss://{host}:{port}")];
