@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The browser's side: builds the package and the chat app, weighs the package, checks its types, builds it into an empty Vite
-# project, and drives it and the app in Chromium against a real node. Installs Chromium where apt can. Ends with 3 and says why if this
-# machine lacks what it takes.
+# project, and drives it and the app in Chromium and in Firefox against a real node. Installs the browsers where apt can. Ends with 3
+# and says why if this machine lacks what it takes, with 4 if all has passed but there is no Firefox.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,6 +15,16 @@ if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; the
     lacks "there is no chromium with chromedriver, and apt can't bring them"
 fi
 
+if ! command -v firefox-esr >/dev/null && ! command -v firefox >/dev/null && [ "$(id -u)" = 0 ]; then
+  echo "installing Firefox" >&2
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends firefox-esr; } >&2 || true
+fi
+# How Firefox is spoken to. Node.js has it from 22 on; 20.10 and newer, if asked.
+node_flags=()
+if ! node -e 'process.exit(typeof WebSocket === "function" ? 0 : 1)' && node --experimental-websocket -e 0 2>/dev/null; then
+  node_flags=(--experimental-websocket)
+fi
+
 outcome=0
 scripts/wasm-package.sh || outcome=$?
 [ "$outcome" != 3 ] || lacks "this machine can't build for wasm32: see scripts/wasm-target.sh"
@@ -26,6 +36,11 @@ echo "-- size"
 node wasm-client/tools/size.js
 echo "-- types"
 wasm-client/tools/node_modules/.bin/tsc -p tests/browser/tsconfig.json
-echo "-- the module's unit tests, the package in an empty Vite project, and in Chromium; the chat app"
+echo "-- the module's unit tests, the package in an empty Vite project, and in Chromium; the chat app, in Firefox too"
 cargo build -p suda-server --bin suda
-node --test --test-concurrency=1 tests/browser/*.test.js
+node "${node_flags[@]}" --test --test-concurrency=1 tests/browser/*.test.js
+lacking=$(node "${node_flags[@]}" -e 'import("./tests/browser/lib/firefox.js").then(({ lacking }) => console.log(lacking || ""))')
+if [ -n "$lacking" ]; then
+  echo "NOT RUN: the app in Firefox: $lacking" >&2
+  exit 4
+fi

@@ -33,6 +33,7 @@ scripts/browser.sh || outcome=$?
 case $outcome in
   0) ;;
   3) skipped+=("the browser package and its tests: what they lack is said above. See scripts/browser.sh.") ;;
+  4) skipped+=("the app in Firefox: what it lacks is said above. See scripts/browser.sh.") ;;
   *) exit "$outcome" ;;
 esac
 

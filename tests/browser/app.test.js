@@ -242,6 +242,7 @@ test("only one of two tabs notifies, and none of what is being looked at", async
   await lee.until("the count", () => document.title.startsWith("("));
   assert.equal(await told(), "0,1");
   await lee.switchTo(second);
+  await lee.cdp("Page.bringToFront");
   await lee.open(channel);
   await kim.say("now you look");
   await lee.sees("now you look");

@@ -25,10 +25,20 @@ export class App {
     return app;
   }
 
-  /** A browser at the app's door. */
+  /** A browser at the app's door. `before` runs in each of its pages before the app does. */
   async visitor(options = {}) {
-    const { path = "/", language = "en", ...rest } = options;
+    const { path = "/", language = "en", before, ...rest } = options;
     const browser = Object.assign(await this.driver.browser({ ...rest, args: [`--lang=${language}`, `--accept-lang=${language}`, ...(rest.args ?? [])] }), helpers);
+    if (before) await browser.cdp("Page.addScriptToEvaluateOnNewDocument", { source: `(${before})()` });
+    return this.#arrive(browser, path);
+  }
+
+  /** The same in another kind of browser. */
+  visitorIn(browser) {
+    return this.#arrive(Object.assign(browser, helpers), "/");
+  }
+
+  async #arrive(browser, path) {
     browser.way = await TcpProxy.start(() => this.node.httpPort);
     this.ways.push(browser.way);
     await browser.goto(browser.way.url + path);
@@ -78,6 +88,11 @@ const helpers = {
     return this.until(`${this.handle} to be online`, link, transport);
   },
 
+  /** Does not wait for the next attempt to connect, if one is waited for. */
+  tryNow() {
+    return this.run(() => [...document.querySelectorAll("suda-sidebar suda-link button")].find((button) => button.textContent === "Try now")?.click());
+  },
+
   async click(selector) {
     await this.until(selector, (selector) => document.querySelector(selector) !== null, selector);
     await (await this.find(selector)).click();
@@ -111,8 +126,7 @@ const helpers = {
       const up = (value) => ({ type: "keyUp", value });
       return [...held.map(down), ...[...last].flatMap((one) => [down(one), up(one)]), ...held.map(up)];
     });
-    await this.call("POST", "/actions", { actions: [{ type: "key", id: "keyboard", actions }] });
-    await this.call("DELETE", "/actions");
+    await this.perform([{ type: "key", id: "keyboard", actions }]);
   },
 
   /** Begins, or opens, the conversation with somebody. */

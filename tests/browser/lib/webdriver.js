@@ -115,6 +115,12 @@ export class Browser {
     );
   }
 
+  /** Input as of keys and pointers; all is let go of afterwards. */
+  async perform(actions) {
+    await this.call("POST", "/actions", { actions });
+    await this.call("DELETE", "/actions");
+  }
+
   async newTab() {
     const { handle } = await this.call("POST", "/window/new", { type: "tab" });
     return handle;

@@ -1,6 +1,11 @@
 // The page of the package's tests: the package, and a few helpers that tests call in it.
 import * as suda from "./pkg/index.js";
 
+// As the package's README says: the node's policy wants to be asked for the address of the worker.
+globalThis.trustedTypes?.createPolicy("default", {
+  createScriptURL: (address) => (address === new URL("./pkg/clock-worker.js", import.meta.url).href ? address : null),
+});
+
 const page = (window.page = {
   suda,
   client: null,

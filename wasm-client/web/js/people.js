@@ -71,6 +71,7 @@ export function learn(users) {
 export function listen() {
   client.addEventListener("presence", ({ detail }) => changes.dispatchEvent(new CustomEvent("presence", { detail: detail.userId })));
   client.addEventListener("link", ({ detail }) => {
+    asked.clear();
     if (detail.state !== "online") return;
     for (const id of missed.splice(0)) person(id);
     changes.dispatchEvent(new CustomEvent("presence", { detail: null }));
@@ -78,7 +79,33 @@ export function listen() {
 }
 
 /** Refers to presence only while the link can tell. */
-export const statusOf = (id) => (client.link.state === "online" ? (client.presence.peek(id)?.status ?? "offline") : "unknown");
+export function statusOf(id) {
+  if (client.link.state !== "online") return "unknown";
+  const known = client.presence.peek(id);
+  if (!known && !asked.has(id)) ask(id);
+  return known?.status ?? "offline";
+}
+
+// Changes are told of by themselves; how it was before, for instance with whoever has just begun a conversation, is asked for
+// once a link.
+const asked = new Set();
+const unsure = new Set();
+
+function ask(id) {
+  asked.add(id);
+  unsure.add(id);
+  askAll();
+}
+
+const askAll = framed(async () => {
+  const ids = [...unsure].slice(0, ASKED_AT_ONCE_MAX);
+  for (const id of ids) unsure.delete(id);
+  if (!ids.length || !me()) return;
+  // If it fails the link has failed, and with the next one they are asked for again.
+  const known = await client.presence.ask(ids).catch(() => []);
+  for (const { userId } of known.filter(Boolean)) changes.dispatchEvent(new CustomEvent("presence", { detail: userId }));
+  if (unsure.size) askAll();
+});
 
 /** "Online", or when they were. */
 export function seen(id) {
