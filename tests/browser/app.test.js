@@ -15,6 +15,8 @@ after(() => app?.stop());
 test("two people in two profiles find each other and chat both ways, over WebTransport", async () => {
   channel = await kim.message("lee");
   await kim.say("안녕?");
+  // Also of somebody who was online before there was a conversation.
+  await lee.until("the other's dot in the list", () => document.querySelector("suda-sidebar .row .dot")?.dataset.status === "online");
   await lee.open(channel);
   await lee.sees("안녕?");
   await lee.say("See you at noon.");

@@ -1,6 +1,7 @@
 // How smoothly the app scrolls with 10,000 messages loaded. `scripts/smoothness.sh` runs it and prints what it measured; it
 // fails where that is bad. Frames are those of requestAnimationFrame, long tasks those that the browser reports (over 50 ms).
 
+import { cpus, loadavg } from "node:os";
 import { App } from "./app.js";
 
 const MESSAGES = 10_000;
@@ -62,6 +63,7 @@ const scroll = async (pixels, frames) => {
   const at = (part) => Number(times[Math.min(times.length - 1, Math.floor(times.length * part))].toFixed(1));
   return { frames, p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1), longTasks: tasks.length, longest: Math.round(Math.max(0, ...tasks)), rows, empty };
 };
+console.log(`this machine: ${cpus().length} processors, a load of ${loadavg()[0].toFixed(1)} in the last minute`);
 let bad = false;
 for (const [name, pixels] of [["reading, up 40 px a frame", -40], ["fast, down 200 px a frame", 200], ["flinging, up 1,000 px a frame", -1_000], ["flinging, down 1,000 px a frame", 1_000]]) {
   const said = await lee.run(scroll, pixels, 600);
