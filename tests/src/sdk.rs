@@ -55,7 +55,7 @@ pub async fn signed_up(builder: ClientBuilder, handle: &str) -> Client {
 /// The node by way of another address, such as a proxy's.
 pub async fn links_by(node: &NodeProcess, addr: SocketAddr) -> Vec<Candidate> {
     let hash = node.certificate_hash().await;
-    let candidate = |kind, url: String| Candidate { kind, url, certificate_hashes: vec![hash] };
+    let candidate = |kind, url: String| Candidate { node: 0, kind, url, certificate_hashes: vec![hash] };
     vec![
         candidate(Kind::Quic, format!("quic://{addr}")),
         candidate(Kind::WebTransport, format!("https://{addr}/connect")),

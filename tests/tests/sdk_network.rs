@@ -238,6 +238,7 @@ async fn one_address_that_answers_is_enough() {
     let node = NodeProcess::start().await;
     let nowhere = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let bad = Candidate {
+        node: 0,
         kind: Kind::Quic,
         url: format!("quic://{}", nowhere.local_addr().unwrap()),
         certificate_hashes: vec![[0; 32]],

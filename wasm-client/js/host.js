@@ -183,7 +183,7 @@ export class Host {
   async #discover() {
     try {
       const found = candidates(await this.#http.ask("GET", "discovery"), this.#options.server);
-      for (const { kind, url, hashes } of found) this.#engine.candidate(kind, url, hashes);
+      for (const { node, kind, url, hashes } of found) this.#engine.candidate(node, kind, url, hashes);
       this.#do((engine, now) => engine.discovered(now));
     } catch (error) {
       if (!this.#ended) this.#do((engine, now) => engine.discoverFailed(now, error.message, error.retryAfterMs ?? undefined));

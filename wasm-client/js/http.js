@@ -84,9 +84,14 @@ export class Http {
   }
 }
 
-/** Where links can be had, as the core wants it. */
+/** Where links can be had, as the core wants it: those of all nodes, in the order in which to try them. */
 export function candidates(discovery, server) {
-  const hashes = (discovery.certificate_hashes ?? [])
+  const nodes = discovery.nodes?.length ? discovery.nodes : [discovery];
+  return nodes.flatMap((node) => candidatesOf(node, server));
+}
+
+function candidatesOf({ node = 0, links, certificate_hashes }, server) {
+  const hashes = (certificate_hashes ?? [])
     .filter(({ algorithm }) => algorithm === "sha-256")
     .flatMap(({ value }) => value.match(/../g).map((pair) => parseInt(pair, 16)));
   const plain = new URL(server).protocol === "http:";
@@ -98,7 +103,7 @@ export function candidates(discovery, server) {
     // A WebSocket can't be told to trust the certificate that a node made for itself, unless the page itself came with it.
     return !(plain && hashes.length > 0);
   };
-  return discovery.links
+  return links
     .filter(usable)
-    .map(({ kind, url }) => ({ kind, url, hashes: kind === "webtransport" ? hashes : [] }));
+    .map(({ kind, url }) => ({ node, kind, url, hashes: kind === "webtransport" ? hashes : [] }));
 }

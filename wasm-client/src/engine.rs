@@ -151,10 +151,10 @@ impl Engine {
         self.core.set_activity(whole(now_ms), if active { Activity::Active } else { Activity::Idle });
     }
 
-    /// A place to connect to. `hashes`: those of certificates, one after the other.
-    pub fn candidate(&mut self, name: &str, url: String, hashes: &[u8]) -> Result<(), JsError> {
+    /// A place to connect to, of which node. `hashes`: those of certificates, one after the other.
+    pub fn candidate(&mut self, node: u16, name: &str, url: String, hashes: &[u8]) -> Result<(), JsError> {
         let certificate_hashes = hashes.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).collect();
-        self.candidates.push(Candidate { kind: kind(name)?, url, certificate_hashes });
+        self.candidates.push(Candidate { kind: kind(name)?, url, certificate_hashes, node });
         Ok(())
     }
 

@@ -235,6 +235,7 @@ mod tests {
     #[test]
     fn what_javascript_reads() {
         let candidate = Candidate {
+            node: 7,
             kind: Kind::WebTransport,
             url: "https://a/connect".to_owned(),
             certificate_hashes: vec![[7; 32]],

@@ -35,8 +35,8 @@ fn logging_in_asks_where_to_connect_and_then_dials() {
     log_in(&mut engine);
     assert_eq!(engine.user().as_deref(), Some("1"));
     assert_eq!(engine.next_effect().as_deref(), Some(r#"{"t":"discover"}"#));
-    engine.candidate("webtransport", "https://a/connect".to_owned(), &[7; 64]).ok().unwrap();
-    assert!(engine.candidate("pigeon", String::new(), &[]).is_err());
+    engine.candidate(7, "webtransport", "https://a/connect".to_owned(), &[7; 64]).ok().unwrap();
+    assert!(engine.candidate(7, "pigeon", String::new(), &[]).is_err());
     engine.discovered(NOW_MS);
     let dial = engine.next_effect().unwrap();
     assert!(dial.starts_with(r#"{"t":"dial","link":1,"candidate":{"kind":"webtransport","url":"https://a/connect""#));

@@ -4,8 +4,10 @@ use super::io::Kind;
 use crate::backoff;
 
 /// The most links a client has at once: the one in use, and those that race to replace it.
-pub const LINKS_MAX: usize = 6;
-/// The most links to a node that discovery may name; what is more is ignored.
+pub const LINKS_MAX: usize = 16;
+/// The most nodes that one attempt to connect tries: the first ones that discovery names.
+pub const NODES_MAX: usize = 3;
+/// The most links to nodes that discovery may name; what is more is ignored.
 pub const CANDIDATES_MAX: usize = 32;
 /// The most bytes that are handed to a transport at once for one stream.
 pub const CHUNK_BYTES_MAX: usize = suda_schema::limits::WS_CHUNK_BYTES_MAX;
@@ -39,7 +41,7 @@ pub struct Config {
     pub backoff: backoff::Config,
     /// Which transports, best first. One over UDP gets a head start before WebSocket.
     pub transports: Vec<Kind>,
-    /// How long a transport may try alone before the next one begins as well.
+    /// How long an attempt may try alone before the next transport, and the next node, begin as well.
     pub head_start_ms: u64,
     /// How long a dial may take.
     pub dial_within_ms: u64,
@@ -53,6 +55,8 @@ pub struct Config {
     pub pong_within_ms: u64,
     /// How long it is remembered which transport worked.
     pub remember_ms: u64,
+    /// How long a node that drained or fell silent comes after the others.
+    pub avoid_node_ms: u64,
     /// How many channels are attached at once, at most; the node may allow fewer.
     pub attachments_max: usize,
     /// How many entries of a channel that was never seen here are fetched first.
@@ -91,6 +95,7 @@ impl Default for Config {
             probe_after_ms: 1_500,
             pong_within_ms: 3_000,
             remember_ms: 600_000,
+            avoid_node_ms: 60_000,
             attachments_max: 32,
             tail: 50,
             sends_in_flight: 1,

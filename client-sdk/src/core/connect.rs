@@ -172,6 +172,7 @@ impl Core {
         match (self.connection.replace, stalled) {
             (None | Some(Replace::Moving), true) => {
                 self.connection.replace = Some(Replace::Stalled);
+                self.avoid(now_ms, self.connection.current);
                 if let Some(kind) = kind.filter(|kind| kind.is_udp()) {
                     self.connection.memory.failed(kind, now_ms.saturating_add(self.config.remember_ms));
                 }
@@ -223,6 +224,7 @@ impl Core {
             if self.connection.move_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
                 self.connection.move_at_ms = None;
                 self.connection.replace.get_or_insert(Replace::Moving);
+                self.avoid(now_ms, self.connection.current);
                 if !self.connection.is_trying() {
                     self.connection.dial_at_ms = Some(now_ms);
                 }
@@ -306,7 +308,7 @@ impl Core {
             let Some(race) = &mut self.connection.race else { return };
             let Some(candidate) = race.next(now_ms, self.config.dial_within_ms, link) else { break };
             self.connection.next_link += 1;
-            self.connection.links.insert(link, Link::new(candidate.kind, now_ms));
+            self.connection.links.insert(link, Link::new(candidate.node, candidate.kind, now_ms));
             self.effects.push_back(Effect::Dial { link, candidate });
         }
         if self.connection.race.as_ref().is_some_and(Race::is_lost) {
@@ -333,6 +335,13 @@ impl Core {
         self.connection.dial_at_ms = Some(at_ms);
     }
 
+    /// The node of this link comes after the others for a while, if there are any.
+    fn avoid(&mut self, now_ms: u64, link: Option<LinkId>) {
+        if let Some(link) = link.and_then(|link| self.connection.links.get(&link)) {
+            self.connection.memory.left(link.node, now_ms.saturating_add(self.config.avoid_node_ms));
+        }
+    }
+
     /// A link that has said hello is left.
     fn leave_link(&mut self, now_ms: u64, link: LinkId, code: CloseCode) {
         self.connection.left_ms = Some(now_ms);
@@ -348,6 +357,7 @@ impl Core {
     /// A link takes too long, or has been silent for too long, or talks nonsense.
     pub(super) fn give_up(&mut self, now_ms: u64, link: LinkId, code: CloseCode) {
         self.effects.push_back(Effect::Close { link, code });
+        self.avoid(now_ms, Some(link));
         if let Some(kind) = self.connection.links.get(&link).map(|link| link.kind) {
             self.connection.memory.failed(kind, now_ms.saturating_add(self.config.remember_ms));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::config::Config;
+use super::config::{Config, NODES_MAX};
 use super::io::{Candidate, Kind, LinkId};
 
 /// What is known of this network.
@@ -12,6 +12,8 @@ pub(super) struct Memory {
     good: Option<(Kind, u64)>,
     /// What did not work lately though it connected, or stalled.
     bad: BTreeMap<Kind, u64>,
+    /// The node that was left or fell silent, and until when it comes last.
+    left: Option<(u16, u64)>,
 }
 
 impl Memory {
@@ -25,6 +27,11 @@ impl Memory {
         self.good = self.good.filter(|(good, _)| *good != kind);
     }
 
+    /// A node that is to come after the others, if there are any.
+    pub(super) fn left(&mut self, node: u16, until_ms: u64) {
+        self.left = Some((node, until_ms));
+    }
+
     /// The network is another one.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
@@ -34,6 +41,10 @@ impl Memory {
         let good = self.good.is_some_and(|(good, until_ms)| good == kind && now_ms < until_ms);
         let bad = self.bad.get(&kind).is_some_and(|until_ms| now_ms < *until_ms);
         i8::from(bad) - i8::from(good)
+    }
+
+    fn is_left(&self, node: u16, now_ms: u64) -> bool {
+        self.left.is_some_and(|(left, until_ms)| left == node && now_ms < until_ms)
     }
 }
 
@@ -58,41 +69,31 @@ enum State {
 }
 
 impl Race {
-    /// Candidates of the transports that may be used, best first, in groups by transport: within one, each has half a
-    /// head start over the next.
+    /// Candidates of the transports that may be used, to the first few nodes. Each step down, to the next best transport
+    /// or to the next node, costs one head start: a node that is dead costs as much as a transport that is blocked, and
+    /// neither the connection.
     pub(super) fn new(config: &Config, candidates: &[Candidate], memory: &Memory, now_ms: u64, hurry: bool) -> Self {
-        let mut order: Vec<(i8, usize, &Candidate)> = Vec::new();
+        let kinds = kinds(config, candidates, memory, now_ms);
+        let nodes = nodes(candidates, memory, now_ms);
+        let mut order: Vec<(usize, usize, usize, &Candidate)> = Vec::new();
         for candidate in candidates {
-            if let Some(place) = config.transports.iter().position(|kind| *kind == candidate.kind) {
-                order.push((memory.rank(candidate.kind, now_ms), place, candidate));
+            let kind = kinds.iter().position(|kind| *kind == candidate.kind);
+            let node = nodes.iter().position(|node| *node == candidate.node);
+            if let Some((kind, node)) = kind.zip(node) {
+                // Of several ways to one node by one transport, each waits for the one before.
+                let before = order.iter().filter(|(_, of_kind, of_node, _)| (*of_kind, *of_node) == (kind, node));
+                // In a hurry the best of each kind of network start together: the one that was best may be what has failed.
+                let down = if hurry { kind.saturating_sub(1) } else { kind };
+                order.push((down + node + before.count(), kind, node, candidate));
             }
         }
-        order.sort_by_key(|(rank, place, _)| (*rank, *place));
-        // The second transport over UDP would fare as the first does: it comes last, in case that is not so.
-        let mut first_udp = None;
-        let mut late = Vec::new();
-        let mut chosen: Vec<&Candidate> = Vec::new();
-        for (_, _, candidate) in order {
-            if candidate.kind.is_udp() && *first_udp.get_or_insert(candidate.kind) != candidate.kind {
-                late.push(candidate);
-            } else {
-                chosen.push(candidate);
-            }
-        }
-        chosen.extend(late);
-        // In a hurry the best of each kind of network start together: the one that was best may be what has failed.
-        let step_ms = config.head_start_ms;
-        let mut start_ms = now_ms;
-        let mut runners: Vec<Runner> = Vec::new();
-        for candidate in chosen {
-            if let Some(last) = runners.last() {
-                let same = last.candidate.kind == candidate.kind;
-                let together = hurry && runners.len() == 1 && !same;
-                start_ms = start_ms.saturating_add(if together { 0 } else { step_ms });
-            }
-            runners.push(Runner { candidate: candidate.clone(), start_ms, state: State::Waiting });
-        }
-        Self { runners }
+        order.sort_by_key(|(step, kind, node, _)| (*step, *kind, *node));
+        let runner = |(step, _, _, candidate): (usize, usize, usize, &Candidate)| {
+            let later_ms = config.head_start_ms.saturating_mul(u64::try_from(step).unwrap_or(u64::MAX));
+            let start_ms = now_ms.saturating_add(later_ms);
+            Runner { candidate: candidate.clone(), start_ms, state: State::Waiting }
+        };
+        Self { runners: order.into_iter().map(runner).collect() }
     }
 
     /// The next one to dial, if it is time for it. One that has failed leaves its head start to the next.
@@ -147,14 +148,48 @@ impl Race {
     }
 }
 
+/// The transports that may be used and that somebody offers, best first.
+fn kinds(config: &Config, candidates: &[Candidate], memory: &Memory, now_ms: u64) -> Vec<Kind> {
+    let offered = |kind: &&Kind| candidates.iter().any(|candidate| candidate.kind == **kind);
+    let mut kinds: Vec<Kind> = config.transports.iter().filter(offered).copied().collect();
+    kinds.sort_by_key(|kind| memory.rank(*kind, now_ms));
+    // The second transport over UDP would fare as the first does: it comes last, in case that is not so.
+    let first_udp = kinds.iter().copied().find(|kind| kind.is_udp());
+    kinds.sort_by_key(|kind| kind.is_udp() && Some(*kind) != first_udp);
+    kinds
+}
+
+/// The nodes to try, in order.
+fn nodes(candidates: &[Candidate], memory: &Memory, now_ms: u64) -> Vec<u16> {
+    let mut nodes: Vec<u16> = Vec::new();
+    for candidate in candidates {
+        if !nodes.contains(&candidate.node) {
+            nodes.push(candidate.node);
+        }
+    }
+    nodes.sort_by_key(|node| memory.is_left(*node, now_ms));
+    nodes.truncate(NODES_MAX);
+    nodes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn candidates() -> Vec<Candidate> {
         [Kind::WebTransport, Kind::Quic, Kind::WebSocket]
-            .map(|kind| Candidate { kind, url: kind.to_string(), certificate_hashes: Vec::new() })
+            .map(|kind| Candidate { node: 1, kind, url: kind.to_string(), certificate_hashes: Vec::new() })
             .to_vec()
+    }
+
+    /// The same of several nodes, in this order.
+    fn of_nodes(nodes: &[u16]) -> Vec<Candidate> {
+        let of_node = |node: u16| candidates().into_iter().map(move |candidate| Candidate { node, ..candidate });
+        nodes.iter().copied().flat_map(of_node).collect()
+    }
+
+    fn starts(race: &Race) -> Vec<(u16, Kind, u64)> {
+        race.runners.iter().map(|runner| (runner.candidate.node, runner.candidate.kind, runner.start_ms)).collect()
     }
 
     fn order(memory: &Memory, hurry: bool) -> Vec<(Kind, u64)> {
@@ -182,6 +217,52 @@ mod tests {
         memory.failed(Kind::Quic, 50);
         memory.failed(Kind::WebTransport, 50);
         assert_eq!(order(&memory, false)[0].0, Kind::Quic, "what is long ago does not count");
+    }
+
+    #[test]
+    fn a_dead_node_costs_one_head_start_and_so_does_a_blocked_transport() {
+        let race = Race::new(&Config::default(), &of_nodes(&[7, 3]), &Memory::default(), 0, false);
+        let wanted = [
+            (7, Kind::Quic, 0),
+            (3, Kind::Quic, 500),
+            (7, Kind::WebSocket, 500),
+            (3, Kind::WebSocket, 1_000),
+            (7, Kind::WebTransport, 1_000),
+            (3, Kind::WebTransport, 1_500),
+        ];
+        assert_eq!(starts(&race), wanted);
+    }
+
+    #[test]
+    fn a_node_that_was_left_comes_last_for_a_while() {
+        let mut memory = Memory::default();
+        memory.left(7, 1_000);
+        let first = |memory: &Memory, now_ms| {
+            starts(&Race::new(&Config::default(), &of_nodes(&[7, 3]), memory, now_ms, true))[..3].to_vec()
+        };
+        let wanted = [(3, Kind::Quic, 999), (3, Kind::WebSocket, 999), (7, Kind::Quic, 1_499)];
+        assert_eq!(first(&memory, 999), wanted);
+        assert_eq!(first(&memory, 1_000)[0].0, 7);
+        // Alone it is still there, and only so many are tried.
+        assert_eq!(starts(&Race::new(&Config::default(), &of_nodes(&[7]), &memory, 0, false)).len(), 3);
+        let race = Race::new(&Config::default(), &of_nodes(&[7, 6, 5, 4, 3]), &memory, 0, false);
+        let mut tried: Vec<u16> = starts(&race).iter().map(|(node, ..)| *node).collect();
+        tried.sort_unstable();
+        tried.dedup();
+        assert_eq!(tried, [4, 5, 6]);
+    }
+
+    #[test]
+    fn two_ways_to_a_node_by_one_transport_start_one_after_the_other() {
+        let socket = |url: &str| Candidate {
+            node: 1,
+            kind: Kind::WebSocket,
+            url: url.to_owned(),
+            certificate_hashes: Vec::new(),
+        };
+        let both = [socket("wss://a"), socket("ws://a")];
+        let race = Race::new(&Config::default(), &both, &Memory::default(), 0, true);
+        assert_eq!(race.runners.iter().map(|runner| runner.start_ms).collect::<Vec<_>>(), [0, 500]);
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub struct Candidate {
     pub url: String,
     /// SHA-256 hashes of the certificates to accept; empty: one that the platform trusts.
     pub certificate_hashes: Vec<[u8; 32]>,
+    /// To which node, by its number; any number will do where there is only one.
+    #[serde(default)]
+    pub node: u16,
 }
 
 /// Something for the driver to do.

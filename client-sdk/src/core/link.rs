@@ -29,6 +29,7 @@ pub(super) enum Phase {
 /// One link.
 #[derive(Debug)]
 pub(super) struct Link {
+    pub(super) node: u16,
     pub(super) kind: Kind,
     pub(super) phase: Phase,
     /// When something was last heard.
@@ -92,9 +93,10 @@ impl Stream {
 }
 
 impl Link {
-    pub(super) fn new(kind: Kind, now_ms: u64) -> Self {
+    pub(super) fn new(node: u16, kind: Kind, now_ms: u64) -> Self {
         let control = Stream::new(None, CONTROL_BYTES_MAX);
         Self {
+            node,
             kind,
             phase: Phase::Dialing,
             heard_ms: now_ms,
@@ -224,7 +226,7 @@ mod tests {
 
     #[test]
     fn streams_take_turns_and_long_frames_are_cut() {
-        let mut link = Link::new(Kind::WebSocket, 0);
+        let mut link = Link::new(1, Kind::WebSocket, 0);
         link.phase = Phase::Live;
         let (long, short) = (link.open(ChannelId(1)), link.open(ChannelId(2)));
         link.write(long, &"x".repeat(3 * CHUNK_BYTES_MAX));
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn hello_comes_before_everything_else() {
-        let mut link = Link::new(Kind::WebSocket, 0);
+        let mut link = Link::new(1, Kind::WebSocket, 0);
         link.phase = Phase::Live;
         let stream = link.open(ChannelId(1));
         link.write(stream, &1u8);
@@ -256,7 +258,7 @@ mod tests {
 
     #[test]
     fn who_has_no_room_is_passed_over() {
-        let mut link = Link::new(Kind::Quic, 0);
+        let mut link = Link::new(1, Kind::Quic, 0);
         let (one, other) = (link.open(ChannelId(1)), link.open(ChannelId(2)));
         link.write(one, &1u8);
         link.write(other, &2u8);

@@ -13,7 +13,7 @@ use super::driver::{self, Shared};
 use super::error::Error;
 use super::events::Events;
 use super::file::FileStorage;
-use super::http::Api;
+use super::http::{Api, Kept};
 use super::network::Network;
 use super::people::{Devices, Friends, Users};
 use super::types::{Login, NewDevice};
@@ -139,11 +139,15 @@ impl ClientBuilder {
         let api = Api::new(&url, pinned, &network)?;
         let make = |now_ms| Core::new(config, storage, Token::default(), rand::random(), now_ms);
         let shared = Shared::new(make, api, network, links);
-        let kept = shared.look(|core| core.kept_login().and_then(|bytes| serde_json::from_slice(bytes).ok()));
+        let kept = shared.look(|core| core.kept_login().and_then(|bytes| serde_json::from_slice::<Kept>(bytes).ok()));
+        let kept = kept.map(|kept| {
+            shared.api.knows(kept.nodes);
+            kept.login
+        });
         let keeper = Arc::downgrade(&shared);
-        shared.api.keep_with(Box::new(move |login: Option<&Login>| {
+        shared.api.keep_with(Box::new(move |kept: Option<&Kept>| {
             if let Some(shared) = keeper.upgrade() {
-                let bytes = login.and_then(|login| serde_json::to_vec(login).ok());
+                let bytes = kept.and_then(|kept| serde_json::to_vec(kept).ok());
                 shared.act(|core, _| core.keep_login(bytes));
             }
         }));
@@ -194,7 +198,9 @@ impl std::fmt::Debug for Client {
 
 impl Client {
     /// Begins with the address of a server, such as `https://suda.example` or, in development,
-    /// `http://localhost:8080`.
+    /// `http://localhost:8080`. Where the server is many nodes, that of any one will do: the client hears of the others
+    /// there, and turns to them when this one is gone. With a [folder](ClientBuilder::folder) it knows them the next time
+    /// as well.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder {
             url: url.into(),

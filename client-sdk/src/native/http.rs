@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,10 +13,10 @@ use suda_schema::{ErrorCode, WireError};
 
 use super::error::Error;
 use super::network::Network;
+use super::nodes::{Base, Bases, Discovery};
 use super::tls;
 use super::types::{Login, NewDevice};
-use crate::core::config::CANDIDATES_MAX;
-use crate::core::io::{Candidate, Kind};
+use crate::core::io::Candidate;
 
 /// How long a request may take, from connecting to the last byte.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -22,6 +24,8 @@ const WITHIN: Duration = Duration::from_secs(20);
 const LONG_WITHIN: Duration = Duration::from_secs(24 * 3_600);
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// How long one node is asked for discovery alone before the next one is asked as well.
+const ASK_ANOTHER_AFTER: Duration = Duration::from_secs(1);
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// How often a request whose answer was lost is made again where that does no harm.
@@ -31,9 +35,8 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// The HTTP API of one server, as one device.
 pub(super) struct Api {
-    base: Url,
-    http: reqwest::Client,
-    pinned: Vec<[u8; 32]>,
+    bases: Bases,
+    network: Network,
     login: Mutex<Option<Login>>,
     /// A refresh token works once: one refresh at a time.
     refreshing: tokio::sync::Mutex<()>,
@@ -41,25 +44,15 @@ pub(super) struct Api {
     keep: Mutex<Option<Keep>>,
 }
 
-type Keep = Box<dyn Fn(Option<&Login>) + Send + Sync>;
+type Keep = Box<dyn Fn(Option<&Kept>) + Send + Sync>;
 
-#[derive(serde::Deserialize)]
-struct Discovery {
-    links: Vec<Link>,
+/// What is kept of a login: with it, where else the server is to be found.
+#[derive(Serialize, serde::Deserialize)]
+pub(super) struct Kept {
+    #[serde(flatten)]
+    pub(super) login: Login,
     #[serde(default)]
-    certificate_hashes: Vec<Hash>,
-}
-
-#[derive(serde::Deserialize)]
-struct Link {
-    kind: String,
-    url: String,
-}
-
-#[derive(serde::Deserialize)]
-struct Hash {
-    algorithm: String,
-    value: String,
+    pub(super) nodes: Vec<Base>,
 }
 
 /// The library's client: connections that many clients of a process share.
@@ -75,15 +68,15 @@ pub(super) fn connections(pinned: &[[u8; 32]]) -> Result<reqwest::Client, Error>
 
 impl Api {
     pub(super) fn new(base: &str, pinned: Vec<[u8; 32]>, network: &Network) -> Result<Self, Error> {
-        let base = Url::parse(base).map_err(|error| Error::BadUrl(error.to_string()))?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(Error::BadUrl(base.to_string()));
+        let url = Url::parse(base).map_err(|error| Error::BadUrl(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(Error::BadUrl(url.to_string()));
         }
-        let http = network.http(&pinned)?;
+        // What can't be made is told now.
+        network.http(&pinned)?;
         Ok(Self {
-            base,
-            http,
-            pinned,
+            bases: Bases::new(url, pinned),
+            network: network.clone(),
             login: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
             keep: Mutex::default(),
@@ -99,30 +92,59 @@ impl Api {
     }
 
     pub(super) fn set_login(&self, login: Option<Login>) {
-        if let Some(keep) = &*self.keep.lock().unwrap_or_else(PoisonError::into_inner) {
-            keep(login.as_ref());
-        }
+        self.keep(login.as_ref());
         *self.login.lock().unwrap_or_else(PoisonError::into_inner) = login;
     }
 
-    /// Where the node takes links, and which certificates to trust there.
+    fn keep(&self, login: Option<&Login>) {
+        if let Some(keep) = &*self.keep.lock().unwrap_or_else(PoisonError::into_inner) {
+            let kept = login.map(|login| Kept { login: login.clone(), nodes: self.bases.others() });
+            keep(kept.as_ref());
+        }
+    }
+
+    /// Goes on with what was kept.
+    pub(super) fn knows(&self, nodes: Vec<Base>) {
+        self.bases.learn(nodes);
+    }
+
+    /// Where nodes take links, and which certificates to trust there. Nodes that are known from before are asked as well
+    /// where the one that is asked first does not answer.
     pub(super) async fn discover(&self) -> Result<Vec<Candidate>, Error> {
-        let discovery: Discovery = self.send(Method::GET, "discovery", None, None).await?;
-        let sha256 = |hash: &Hash| (hash.algorithm == "sha-256").then(|| from_hex(&hash.value)).flatten();
-        let mut hashes: Vec<[u8; 32]> = discovery.certificate_hashes.iter().filter_map(sha256).collect();
-        hashes.extend(self.pinned.iter().filter(|pinned| !hashes.contains(pinned)).copied().collect::<Vec<_>>());
-        let candidate = |link: Link| {
-            let kind = match link.kind.as_str() {
-                "quic" => Kind::Quic,
-                "webtransport" => Kind::WebTransport,
-                "websocket" => Kind::WebSocket,
-                _ => return None,
+        let mut bases = self.bases.in_order().into_iter();
+        let mut asking = FuturesUnordered::new();
+        let mut failed = None;
+        loop {
+            let next = bases.next();
+            asking.extend(next.clone().map(|base| self.discover_at(base)));
+            let answer = match &next {
+                None => asking.next().await,
+                Some(base) => match tokio::time::timeout(ASK_ANOTHER_AFTER, asking.next()).await {
+                    Ok(answer) => answer,
+                    Err(_) => {
+                        self.bases.failed(base);
+                        continue;
+                    }
+                },
             };
-            // What came over TLS does not lead to a link without it.
-            let plain = link.url.starts_with("ws:") && self.base.scheme() == "https";
-            (!plain).then(|| Candidate { kind, url: link.url, certificate_hashes: hashes.clone() })
-        };
-        Ok(discovery.links.into_iter().filter_map(candidate).take(CANDIDATES_MAX).collect())
+            match answer {
+                Some(Ok(candidates)) => return Ok(candidates),
+                // What the first one has said is most to the point.
+                Some(Err(error)) => drop(failed.get_or_insert(error)),
+                None => return Err(failed.unwrap_or_else(no_node)),
+            }
+        }
+    }
+
+    async fn discover_at(&self, base: Base) -> Result<Vec<Candidate>, Error> {
+        let answer = self.request(&base, Method::GET, "discovery")?.send().await.map_err(unreachable);
+        let answer = answer.inspect_err(|_| self.bases.failed(&base))?;
+        let discovery: Discovery = read(answer.status(), &whole(answer).await?)?;
+        let (candidates, others) = discovery.read(&base.url, self.bases.pinned());
+        if self.bases.learn(others) {
+            self.keep(self.login().as_ref());
+        }
+        Ok(candidates)
     }
 
     pub(super) async fn sign_up(
@@ -216,6 +238,7 @@ impl Api {
         let mut tries = 1;
         loop {
             match self.send(method.clone(), path, access, body).await {
+                // The next try is with another node, if one is known.
                 Err(Error::Unreachable(_)) if tries < TRIES_MAX => {
                     tokio::time::sleep(TRY_AGAIN_AFTER * tries).await;
                     tries += 1;
@@ -230,8 +253,11 @@ impl Api {
         let mut login = self.login().ok_or(Error::NotLoggedIn)?;
         let mut renewed = false;
         loop {
-            let request = self.request(Method::GET, path).bearer_auth(&login.access).timeout(LONG_WITHIN);
-            let answer = request.send().await.map_err(unreachable)?;
+            let make = |base: &Base| {
+                let request = self.request(base, Method::GET, path)?;
+                Ok(request.bearer_auth(&login.access).timeout(LONG_WITHIN))
+            };
+            let (_, answer) = self.answer(make).await?;
             if answer.status().is_success() {
                 return Ok(answer);
             }
@@ -247,8 +273,9 @@ impl Api {
         }
     }
 
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}/v1/{path}", self.base.as_str().trim_end_matches('/')))
+    fn request(&self, base: &Base, method: Method, path: &str) -> Result<reqwest::RequestBuilder, Error> {
+        let http = self.network.http(&base.hashes)?;
+        Ok(http.request(method, format!("{}/v1/{path}", base.url.as_str().trim_end_matches('/'))))
     }
 
     async fn send<T: DeserializeOwned>(
@@ -258,16 +285,52 @@ impl Api {
         access: Option<&str>,
         body: Option<&Value>,
     ) -> Result<T, Error> {
-        let mut request = self.request(method, path);
-        if let Some(access) = access {
-            request = request.bearer_auth(access);
+        let make = |base: &Base| {
+            let mut request = self.request(base, method.clone(), path)?;
+            if let Some(access) = access {
+                request = request.bearer_auth(access);
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            Ok(request)
+        };
+        let (base, answer) = self.answer(make).await?;
+        let status = answer.status();
+        let answer = whole(answer).await.and_then(|bytes| read(status, &bytes));
+        if matches!(answer, Err(Error::Unreachable(_))) {
+            self.bases.failed(&base);
         }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let answer = request.send().await.map_err(unreachable)?;
-        read(answer.status(), &whole(answer).await?)
+        answer
     }
+
+    /// The answer of the first node that can be connected to. Where that failed nothing was asked, so asking another one
+    /// does no harm. Where the answer was lost the request is not made again here, but whatever comes next goes elsewhere.
+    async fn answer(
+        &self,
+        make: impl Fn(&Base) -> Result<reqwest::RequestBuilder, Error>,
+    ) -> Result<(Base, reqwest::Response), Error> {
+        let mut failed = None;
+        for base in self.bases.in_order() {
+            match make(&base)?.send().await {
+                Ok(answer) => return Ok((base, answer)),
+                Err(error) => {
+                    self.bases.failed(&base);
+                    let was_asked = !error.is_connect();
+                    let error = unreachable(error);
+                    if was_asked {
+                        return Err(error);
+                    }
+                    failed = failed.or(Some(error));
+                }
+            }
+        }
+        Err(failed.unwrap_or_else(no_node))
+    }
+}
+
+fn no_node() -> Error {
+    Error::Unreachable("no node is known".to_owned())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
@@ -302,15 +365,4 @@ fn read<T: DeserializeOwned>(status: StatusCode, bytes: &[u8]) -> Result<T, Erro
         Err(_) if status.is_server_error() => Err(Error::Unreachable(status.to_string())),
         Err(_) => Err(Error::BadAnswer(status.to_string())),
     }
-}
-
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut hash = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (index, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(hash)
 }

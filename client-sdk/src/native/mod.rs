@@ -10,6 +10,7 @@ mod file;
 mod http;
 mod link;
 mod network;
+mod nodes;
 mod people;
 mod quic;
 mod tls;

@@ -353,12 +353,18 @@ impl World {
         let found = if self.rng.below(8) == 0 && self.now_ms < self.began_ms + BAD_MS {
             Err(Failure::later("no answer"))
         } else {
-            let mut candidates = Vec::new();
-            for kind in [Kind::WebTransport, Kind::Quic, Kind::WebSocket] {
-                // Which node, the network decides: each name leads to one of them.
-                let node = 1 + self.rng.below(NODES);
-                candidates.push(Candidate { kind, url: node.to_string(), certificate_hashes: Vec::new() });
-            }
+            // All nodes, in any order, whether they are there or not.
+            let first = self.rng.below(NODES);
+            let nodes = (0..NODES).map(|place| 1 + (first + place) % NODES);
+            let links_of = |node: u64| {
+                [Kind::WebTransport, Kind::Quic, Kind::WebSocket].map(|kind| Candidate {
+                    node: u16::try_from(node).unwrap(),
+                    kind,
+                    url: node.to_string(),
+                    certificate_hashes: Vec::new(),
+                })
+            };
+            let candidates = nodes.flat_map(links_of).collect();
             Ok(candidates)
         };
         device.core.discovered(self.now_ms + device.skew_ms, found);
