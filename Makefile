@@ -2,11 +2,12 @@
 
 FUZZ_SECONDS ?= 30
 ARGS ?=
+NAME ?= before
 
-.PHONY: help run test lint bench load fuzz bless
+.PHONY: help run test lint bench bench-full bench-save bench-compare load fuzz bless
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build the server and start it with data in ./data (ARGS="--data DIR ..." is passed on)
 	@scripts/run.sh $(ARGS)
@@ -17,10 +18,19 @@ test: ## everything that must hold before a change lands: lints, documentation, 
 lint: ## formatting and clippy, FoundationDB's engine included
 	@scripts/lint.sh
 
-bench: ## the benchmarks; writes docs/performance.md
+bench: ## the benchmarks in small; writes docs/performance.md, its plots, and criterion's HTML report
 	cargo build -q --release -p suda-server --bin suda
 	cargo bench -p suda-benches $(ARGS)
 	cargo run -q --release -p suda-benches --bin suda-performance
+
+bench-full: ## the same with logs of 1,000,000 entries and 100,000 channels
+	SUDA_BENCH_FULL=1 $(MAKE) bench
+
+bench-save: ## keep criterion's samples of the last run as a baseline (NAME=before unless told)
+	cargo run -q --release -p suda-benches --bin suda-performance -- save $(NAME)
+
+bench-compare: ## ratios of the newest run to a baseline, with 95 % intervals (NAME=before unless told)
+	cargo run -q --release -p suda-benches --bin suda-performance -- compare $(NAME)
 
 load: ## suda-load on a node of its own (ARGS="fan-out --devices 500 --rate 40"; ARGS=--help lists what there is)
 	cargo build -q --release -p suda-server --bin suda

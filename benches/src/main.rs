@@ -1,20 +1,44 @@
 //! Writes `docs/performance.md` from the figures that the last `cargo bench` left behind. What was not measured stays as the
 //! page has it, with the commit that it was measured at.
 //!
+//! `save NAME` keeps criterion's samples of the last run as a baseline, and `compare NAME` prints what the newest run is to it.
+//!
 //! Each row stands beside its reference from the same run: on a shared machine the ratio holds, the time does not.
 
+mod compare;
 mod estimates;
+mod growth;
 mod node;
 mod page;
+mod plot;
 
-use anyhow::{Context, Result, ensure};
+use std::io::Write as _;
+
+use anyhow::{Context, Result, bail, ensure};
 use suda_benches::figures::{self, Figures};
 
 fn main() -> Result<()> {
-    let path = figures::root().join("docs/performance.md");
+    let criterion = figures::target().join("criterion");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => write_page(),
+        ["save", name] => {
+            let kept = compare::save(&criterion, name)?;
+            eprintln!("{kept} benchmarks are kept as {name}");
+            Ok(())
+        }
+        ["compare", name] => Ok(std::io::stdout().write_all(compare::compare(&criterion, name)?.as_bytes())?),
+        _ => bail!("either nothing, `save NAME` or `compare NAME`"),
+    }
+}
+
+fn write_page() -> Result<()> {
+    let docs = figures::root().join("docs");
+    let path = docs.join("performance.md");
     let old = std::fs::read_to_string(&path).unwrap_or_default();
     let estimates = estimates::read(&figures::target().join("criterion"))?;
     let mut sections = page::criterion(&estimates);
+    sections.push(growth::section(&estimates, &docs)?);
     sections.extend(node::sections(&Figures::read(&figures::path())));
     let measured = sections.iter().filter(|section| section.body.is_some()).count();
     ensure!(measured > 0, "nothing was measured: run `make bench` first");

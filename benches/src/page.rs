@@ -56,6 +56,22 @@ const TABLES: &[Table] = &[
             })
         },
     },
+    Table {
+        title: "Pages of history",
+        about: "50 messages of 128 bytes from a log of 10,000 on the embedded store, as a session answers: the reader's membership \
+                is checked, the page read, decoded, and encoded for the wire. The reference reads the same rows of the store and does \
+                nothing with them. *Ratio* is this row's rate divided by its reference's.",
+        prefix: "history_page/",
+        reference: |_| Some("history_page/bare_range".to_owned()),
+    },
+    Table {
+        title: "Resume of a gap",
+        about: "An attachment whose cursor is 10,000 messages of 128 bytes behind, until it is at the head: all frames, ready to be \
+                written. The reference reads the same rows from the embedded store, in pages as large as it gives, and does nothing \
+                with them. Times are of the whole gap. *Ratio* is this row's rate divided by its reference's.",
+        prefix: "resume/",
+        reference: |_| Some("resume/bare_range/10000".to_owned()),
+    },
 ];
 
 /// The whole page. A section that was not measured is as the old page has it.
