@@ -14,7 +14,8 @@ use crate::plot::{self, Line};
 const ABOUT: &str = "What one of many costs, as many become more. Each line is to be flat; *largest / smallest* says how far it is \
     from that. Fan-out is the hub's in process, with a reader task for each attachment and the store in memory: first with all that a \
     message costs shared out among its deliveries, then without what it costs when nobody listens. The reference is tokio's \
-    broadcast channel. Sends are durable, on the embedded store, 64 on their way at once.";
+    broadcast channel. Sends are durable, on the embedded store, 64 on their way at once; entries are those that the channel has when \
+    its measurement begins, and what is sent in it comes on top.";
 
 /// How many sends are on their way at once, each with a share of what a round of them took.
 const SENDS_AT_ONCE: f64 = 64.0;
@@ -67,7 +68,7 @@ fn by_history(estimates: &BTreeMap<String, Estimate>) -> Plot {
     Plot {
         file: "send-by-history.svg",
         title: "A durable send, by the entries in its channel",
-        x: "entries in the channel",
+        x: "entries in the channel at first",
         y: "µs per send",
         lines: vec![Line { name: "suda", points: sends(estimates, "send_by_history/entries/") }],
     }
