@@ -4,13 +4,16 @@ FUZZ_SECONDS ?= 30
 ARGS ?=
 NAME ?= before
 
-.PHONY: help run test lint bench bench-full bench-save bench-compare load fuzz bless
+.PHONY: help run cluster test lint bench bench-full bench-save bench-compare load fuzz bless
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build the server and start it with data in ./data (ARGS="--data DIR ..." is passed on)
 	@scripts/run.sh $(ARGS)
+
+cluster: ## FoundationDB and three nodes over it on this machine, in ./data/cluster; says how to chat across them
+	@scripts/cluster.sh
 
 test: ## everything that must hold before a change lands: lints, documentation, wasm, all tests
 	@scripts/test.sh
