@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{try_join, try_join_all, try_join3, try_join4};
 use suda_schema::channel::{Ack, NewMessage, Op, Send};
-use suda_schema::entry::{Body, Message, Role, What};
+use suda_schema::entry::{Body, Message, React, Role, What};
 use suda_schema::{ChannelId, ClientMsgId, DeviceId, Seq, UserId, WireError};
 
 use super::draft::Draft;
 use super::members::may_post;
-use super::outbox::OutboxRow;
+use super::outbox::{OutboxRow, Told};
 use super::row::{ChannelRow, MemberRow, OwnRow, RetryRow, StoredEntry};
 use super::targets::{Answered, Targets};
 use super::{Chat, ChatError, Tx, channels, contact, edit, log, outbox, react, validate};
@@ -252,7 +252,11 @@ impl Batch {
         let (seq, at_ms) = match op {
             Op::Message(message) => self.message(tx, from, message)?,
             Op::Edit(new) => edit::edit(tx, self.id, draft, targets, from, new)?,
-            Op::React(new) => react::react(tx, self.id, draft, targets, from, new)?,
+            Op::React(new) => {
+                let made = react::react(tx, self.id, draft, targets, from, new)?;
+                self.tell_of_reaction(tx, *user, new, made);
+                made
+            }
             Op::Delete(delete) => {
                 self.may_delete(*user, delete.target)?;
                 let by = (*user, Some(*client_msg_id));
@@ -299,10 +303,23 @@ impl Batch {
         }
         if self.pushes {
             let answers = answered.map(|answered| answered.by);
-            self.outbox_rows = self.outbox_rows.saturating_add(1);
-            outbox::put(tx, self.outbox_rows, &OutboxRow { channel: self.id, seq, by: user, at_ms, mentions, answers });
+            self.tell(tx, &OutboxRow { mentions, answers, ..OutboxRow::message(self.id, (seq, at_ms), user) });
         }
         Ok((seq, at_ms))
+    }
+
+    /// The author of a message is told of a reaction to it.
+    fn tell_of_reaction(&mut self, tx: &Tx, user: UserId, react: &React, made: (Seq, u64)) {
+        let Ok((to, _)) = self.draft.message(react.target) else { return };
+        if self.pushes && react.on && to != user {
+            let what = Told::Reaction { target: react.target, emoji: react.emoji.clone(), to };
+            self.tell(tx, &OutboxRow { what, ..OutboxRow::message(self.id, made, user) });
+        }
+    }
+
+    fn tell(&mut self, tx: &Tx, row: &OutboxRow) {
+        self.outbox_rows = self.outbox_rows.saturating_add(1);
+        outbox::put(tx, self.outbox_rows, row);
     }
 
     /// Its author may delete a message, also where they may no longer post; admins may delete anybody's.

@@ -15,6 +15,7 @@ use suda_schema::{ChannelId, DeviceId, Seq, UserId};
 use super::row::{JoinedRow, MarkRow};
 use super::summary::View;
 use super::tx::decode_row;
+use super::outbox::{self, OutboxRow, Told};
 use super::{Chat, ChatError, Topic, Tx, log, members, roster, user_log};
 use crate::store::keys;
 
@@ -98,8 +99,13 @@ async fn mark(
     let moves = wanted.iter().map(|(&channel, &marks)| Move::read(tx, user, device, channel, marks));
     let moves: Vec<Move> = try_join_all(moves).await?.into_iter().flatten().collect();
     let mut events = Vec::new();
-    for of in &moves {
+    for (number, of) in (0..).zip(&moves) {
         of.write(tx, user, device);
+        if of.view.mark.read < of.pushed.min(of.after.read) {
+            let what = Told::Read;
+            let row = OutboxRow::message(of.channel, (of.after.read, tx.now_ms()), user);
+            outbox::put(tx, number, &OutboxRow { what, ..row });
+        }
         if of.after.read > of.view.mark.read {
             let (channel, read) = (of.channel, of.after.read);
             events.push(UserEvent::Read(ReadMoved { channel, read, unread: of.marked().unread }));
@@ -118,6 +124,8 @@ struct Move {
     device_news: Option<Seq>,
     /// Whether other members are told.
     told: bool,
+    /// The newest message of which the user's devices show a notification.
+    pushed: Seq,
 }
 
 impl Move {
@@ -152,9 +160,10 @@ impl Move {
             let (read_msgs, read_own) = try_join(msgs, log::own_count(tx, channel, user, read)).await?;
             after = MarkRow { read, read_msgs, read_own, ..after };
         }
+        let pushed = if read > view.mark.read { pushed(tx, channel, user).await? } else { Seq::ZERO };
         let device_news = device.and(Some(reached)).filter(|&reached| reached > device_has);
         let told = members <= tx.chat().limits().marks_members_max.into();
-        Ok(Some(Self { channel, view, after, device_news, told }))
+        Ok(Some(Self { channel, view, after, device_news, told, pushed }))
     }
 
     fn write(&self, tx: &Tx, user: UserId, device: Option<DeviceId>) {
@@ -175,6 +184,16 @@ impl Move {
         let unread = self.after.unread(self.view.head.msgs, self.view.own);
         Marked { read: self.after.read, delivered: self.after.delivered, unread }
     }
+}
+
+/// The newest message of a channel that was pushed to a user. Nobody looks where nobody pushes.
+async fn pushed(tx: &Tx, channel: ChannelId, user: UserId) -> Result<Seq, ChatError> {
+    if !tx.chat().limits().push_outbox {
+        return Ok(Seq::ZERO);
+    }
+    let value = tx.get(&keys::pushed(channel, user)).await?;
+    let number = value.and_then(|value| value.as_ref().try_into().ok()).map(u64::from_le_bytes);
+    Ok(Seq(number.unwrap_or(0)))
 }
 
 fn none_if_not_found<T>(error: ChatError) -> Result<Option<T>, ChatError> {

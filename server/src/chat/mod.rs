@@ -55,6 +55,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod topic;
+pub mod telling;
 pub mod tx;
 pub mod user_log;
 mod validate;

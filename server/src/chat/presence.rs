@@ -39,6 +39,8 @@ pub struct LinkId {
 struct Online {
     link: LinkId,
     active: bool,
+    /// Since when it is so.
+    since_ms: u64,
 }
 
 impl Row for Online {
@@ -141,6 +143,24 @@ pub fn became_partners(tx: &Tx, one: UserId, other: UserId) {
     }
 }
 
+/// A device that is there, as the notifier sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Here {
+    /// Whether somebody is at it.
+    pub active: bool,
+    /// Since when.
+    pub since_ms: u64,
+}
+
+/// The devices of a user that are there. Read without a conflict: it is for telling people, not for deciding what is so.
+pub(super) async fn here(tx: &Tx, user: UserId) -> Result<Vec<Here>, ChatError> {
+    let rows = tx.all_rows(keys::all_online(user).snapshot()).await?;
+    let decode = |(_, value): &(bytes::Bytes, bytes::Bytes)| {
+        tx::decode_row::<Online>(value).map(|Online { active, since_ms, .. }| Here { active, since_ms })
+    };
+    rows.iter().map(decode).collect()
+}
+
 /// Takes a device offline, whatever link it is there by.
 pub(super) async fn device_gone(tx: &Tx, user: UserId, device: DeviceId) -> Result<(), ChatError> {
     if let Some(online) = tx.row::<Online>(&keys::online(user, device)).await? {
@@ -164,7 +184,9 @@ async fn set(
             if devices::get(tx, user, device).await?.is_none() {
                 return Ok(());
             }
-            Some(Online { link, active: activity == Activity::Active })
+            let active = activity == Activity::Active;
+            let same = before.filter(|before| before.active == active);
+            Some(Online { link, active, since_ms: same.map_or(tx.now_ms(), |before| before.since_ms) })
         }
         // A newer link has taken over.
         (None, Some(before)) if before.link != link => return Ok(()),

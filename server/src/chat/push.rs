@@ -1,5 +1,7 @@
 //! Where devices can be pushed to: addresses at Apple, Google or a browser's own service.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use suda_schema::{DeviceId, UserId};
@@ -34,6 +36,38 @@ pub struct PushToken {
     pub registered_at_ms: u64,
 }
 
+/// A browser's subscription, as `PushSubscription.toJSON()` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Subscription {
+    /// Where pushes to it are sent.
+    pub endpoint: String,
+    /// What they are encrypted with.
+    pub keys: SubscriptionKeys,
+}
+
+/// What pushes to a browser are encrypted with, in base64url.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SubscriptionKeys {
+    /// The browser's public key, an uncompressed point of P-256.
+    pub p256dh: String,
+    /// A secret of 16 bytes.
+    pub auth: String,
+}
+
+impl Subscription {
+    /// Reads one; `None` if it can't be pushed to, whatever its service says.
+    #[must_use]
+    pub fn parse(token: &str) -> Option<Self> {
+        let subscription: Self = serde_json::from_str(token).ok()?;
+        let has = |text: &str, bytes: usize| {
+            BASE64.decode(text.trim_end_matches('=')).is_ok_and(|decoded| decoded.len() == bytes)
+        };
+        let keys = &subscription.keys;
+        let fits = subscription.endpoint.starts_with("https://") && has(&keys.p256dh, 65) && has(&keys.auth, 16);
+        fits.then_some(subscription)
+    }
+}
+
 /// Whose a push token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct PushOwner {
@@ -60,6 +94,9 @@ impl Chat {
         }
         if token.len() > PUSH_TOKEN_BYTES_MAX {
             return Err(ChatError::TooLarge { field: "token", max: PUSH_TOKEN_BYTES_MAX, unit: "bytes" });
+        }
+        if kind == PushKind::Webpush && Subscription::parse(token).is_none() {
+            return Err(ChatError::invalid("token", "is no subscription: an https endpoint, and keys p256dh and auth"));
         }
         self.run_idempotent(|tx| async move { register_push(&tx, (user, device), kind, token).await }).await
     }
@@ -109,7 +146,7 @@ async fn register_push(
     Ok(())
 }
 
-async fn unregister_push(
+pub(super) async fn unregister_push(
     tx: &Tx,
     (user, device): (UserId, DeviceId),
     kind: PushKind,

@@ -7,7 +7,7 @@
 use futures_util::future::{try_join, try_join_all, try_join3};
 use suda_schema::entry::{Member, MemberChange, Role, What};
 use suda_schema::event::{ChannelRef, UserEvent};
-use suda_schema::summary::ChannelKind;
+use suda_schema::summary::{ChannelKind, Mute};
 use suda_schema::{ChannelId, Seq, UserId};
 
 use super::draft::Draft;
@@ -50,7 +50,7 @@ pub(super) async fn let_in(
             draft.push(by, None, What::Member(Member { user: *user, change: MemberChange::Joined(*role) }));
         }
         put_member(tx, channel, *user, MemberRow { role: *role, joined_at_ms: tx.now_ms() });
-        tx.set_row(keys::joined(*user, channel), &JoinedRow::default());
+        tx.set_row(keys::joined(*user, channel), &JoinedRow { mute: mute_at_first(row.kind) });
         tx.add(keys::joins(*user), 1);
     }
     // Their marks begin behind all of it: nobody has anything to catch up with.
@@ -65,6 +65,14 @@ pub(super) async fn let_in(
     let event = [UserEvent::ChannelJoined(ChannelRef { channel })];
     try_join_all(joining.iter().map(|joining| user_log::append(tx, joining.user, &event))).await?;
     Ok(())
+}
+
+/// A broadcast channel says much to many: it notifies of mentions, until one asks for more by `mute: off`.
+fn mute_at_first(kind: ChannelKind) -> Mute {
+    match kind {
+        ChannelKind::Direct | ChannelKind::Group => Mute::Off,
+        ChannelKind::Broadcast => Mute::MentionsOnly,
+    }
 }
 
 /// Somebody who comes in.
@@ -127,6 +135,7 @@ pub(super) fn clear_member(tx: &Tx, channel: ChannelId, user: UserId) {
     tx.clear(keys::member(channel, user));
     tx.clear(keys::staff(channel, user));
     tx.clear(keys::mark(channel, user));
+    tx.clear(keys::pushed(channel, user));
     tx.clear(keys::joined(user, channel));
     tx.add(keys::joins(user), -1);
 }

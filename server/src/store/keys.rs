@@ -1,4 +1,4 @@
-//! The whole key layout, here and in `nodes`.
+//! The whole key layout, here, in `nodes` and in `pushes`.
 //!
 //! Keys are tuples (see [`tuple`](super::tuple)) that begin with the name of their table, so that `fdbcli` shows
 //! `\x02member\x00\x15\x07\x15\x09` for user 9 in channel 7. One function makes each key, one each range that is
@@ -48,6 +48,11 @@
 //! | `mark` | channel, user | delivered and read positions | marks |
 //! | `cursor` | user, device, channel | delivered position of one device (an atomic number) | marks |
 //! | `push` | shard, versionstamp | a message that offline people must be told of | push outbox |
+//! | `pushed` | channel, user | the newest message pushed to the user (an atomic number) | notifier |
+//! | `pushheld` | shard, channel, user, what for, device, seq | somebody to be told later | notifier |
+//! | `pushdead` | time, random number | somebody who could not be told, and why | notifier |
+//! | `pushlease` | shard | which notifier works on the shard | notifier |
+//! | `pushnode` | incarnation | a notifier that lives, and how often it has said so | notifier |
 //! | `node` | node number | who holds the number, and where that node is reached | cluster |
 //! | `beat` | node number | the node's sign of life: a count, and how it is | cluster |
 //! | `gone` | node number | a node that is no more and has rows yet to be swept away | cluster |
@@ -64,8 +69,10 @@ use super::Range;
 use super::tuple::{Pack, Unpack};
 
 mod nodes;
+mod pushes;
 
 pub use nodes::*;
+pub use pushes::*;
 
 fn table(name: &str) -> Pack {
     Pack::new().text(name)
@@ -607,8 +614,8 @@ pub fn cursors(user: UserId, device: DeviceId) -> Range {
 /// Everything that lies under a channel's id, for when it is deleted. Its members' lists are theirs.
 #[must_use]
 pub fn all_of_channel(channel: ChannelId) -> Vec<Range> {
-    const TABLES: [&str; 11] =
-        ["pulse", "log", "edits", "react", "thread", "retry", "own", "member", "staff", "banned", "mark"];
+    const TABLES: [&str; 12] =
+        ["pulse", "log", "edits", "react", "thread", "retry", "own", "member", "staff", "banned", "mark", "pushed"];
     TABLES.iter().map(|name| Range::children(table(name).uint(channel.0).done())).collect()
 }
 
@@ -622,18 +629,6 @@ pub fn last_number(key: &[u8]) -> Option<u64> {
         last = Some(elements.uint().ok()?);
     }
     last
-}
-
-/// A row of the push outbox, before and behind its versionstamp. Several in one transaction differ by `own`.
-#[must_use]
-pub fn push_to_come(shard: u64, own: u16) -> (Vec<u8>, Vec<u8>) {
-    table("push").uint(shard).versionstamp_to_come(own)
-}
-
-/// One shard of the push outbox, oldest first.
-#[must_use]
-pub fn pushes(shard: u64) -> Range {
-    Range::children(table("push").uint(shard).done())
 }
 
 /// A stored picture or file.
