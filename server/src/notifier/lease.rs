@@ -1,0 +1,237 @@
+//! Who works on which shards. Each notifier counts up in a row of its own; whoever sees the number of another stand still
+//! for long enough, by a clock of their own, takes its shards. Nobody's clock is compared with anybody's, and a
+//! notifier that was only slow is kept from harm by the fence: whatever it writes is written in a transaction that
+//! finds the lease still its own.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use super::dead;
+use super::rows::{LeaseRow, NodeRow};
+use super::shard::Shard;
+use crate::chat::outbox::OUTBOX_SHARDS;
+use crate::chat::tx::decode_row;
+use crate::chat::{ChatError, Tx};
+use crate::store::keys;
+
+/// What all shards of a notifier hold on to.
+pub(super) struct Lease {
+    pub(super) incarnation: [u8; 16],
+    valid_until: Mutex<Instant>,
+}
+
+impl Lease {
+    /// Whether others still see us alive. After that nothing is begun.
+    pub(super) fn is_valid(&self) -> bool {
+        Instant::now() < *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a shard is ours, in the transaction that relies on it.
+    pub(super) async fn holds(&self, tx: &Tx, shard: u64) -> Result<bool, ChatError> {
+        let row: Option<LeaseRow> = tx.row(&keys::push_lease(shard)).await?;
+        Ok(row.is_some_and(|row| row.incarnation == self.incarnation))
+    }
+}
+
+/// Takes shards and lets them go.
+pub(super) struct Manager {
+    ctx: Arc<Context>,
+    lease: Arc<Lease>,
+    counter: u64,
+    /// What others were last seen to say, and since when.
+    seen: HashMap<[u8; 16], (u64, Instant)>,
+    working: BTreeMap<u64, CancellationToken>,
+    tasks: JoinSet<u64>,
+    swept_at: Option<Instant>,
+}
+
+/// How often dead letters are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+
+impl Manager {
+    pub(super) fn new(ctx: Arc<Context>) -> Self {
+        let lease = Lease { incarnation: ctx.chat.clock().random(), valid_until: Mutex::new(Instant::now()) };
+        let (seen, working, tasks) = (HashMap::new(), BTreeMap::new(), JoinSet::new());
+        Self { ctx, lease: Arc::new(lease), counter: 0, seen, working, tasks, swept_at: None }
+    }
+
+    /// Runs until it is stopped; then everything is let go, for others to take at once.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let every = Duration::from_millis((self.ctx.config.lease_ms / 5).max(10));
+        loop {
+            if let Err(error) = self.round().await {
+                tracing::warn!(%error, "the notifier can't renew its leases");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.ended(ended.ok()),
+                () = stop.cancelled() => break,
+            }
+        }
+        for token in self.working.values() {
+            token.cancel();
+        }
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Ok(shard) = ended {
+                let _ = self.let_go(shard).await;
+            }
+        }
+        let incarnation = self.lease.incarnation;
+        let goodbye = self.ctx.chat.run_idempotent(|tx| async move {
+            tx.clear(keys::push_node(incarnation));
+            Ok(())
+        });
+        let _ = goodbye.await;
+    }
+
+    fn ended(&mut self, shard: Option<u64>) {
+        match shard {
+            Some(shard) => drop(self.working.remove(&shard)),
+            // A bug: it is not known whose. All are taken again.
+            None => self.working.retain(|_, stop| !stop.is_cancelled()),
+        }
+        self.ctx.metrics.shards.set(i64::try_from(self.working.len()).unwrap_or(i64::MAX));
+    }
+
+    async fn round(&mut self) -> Result<(), ChatError> {
+        self.beat().await?;
+        let (nodes, leases) = self.ctx.chat.read(|tx| async move { look(&tx).await }).await?;
+        let lease_time = Duration::from_millis(self.ctx.config.lease_ms);
+        let (now, own) = (Instant::now(), self.lease.incarnation);
+        let mut live = 1usize;
+        let mut dead: Vec<[u8; 16]> = Vec::new();
+        self.seen.retain(|incarnation, _| nodes.contains_key(incarnation));
+        for (incarnation, row) in nodes.iter().filter(|(incarnation, _)| **incarnation != own) {
+            let seen = self.seen.entry(*incarnation).or_insert((row.counter, now));
+            if seen.0 != row.counter {
+                *seen = (row.counter, now);
+            }
+            // Numbers are given to one node each: another one with ours is what we were before a restart.
+            if row.node == self.ctx.node || now.duration_since(seen.1) >= lease_time {
+                dead.push(*incarnation);
+            } else {
+                live += 1;
+            }
+        }
+        let shards = usize::try_from(OUTBOX_SHARDS).unwrap_or(usize::MAX);
+        let share = shards.div_ceil(live);
+        let is_free = |shard: &u64| {
+            let owner: Option<&LeaseRow> = leases.get(shard);
+            owner.is_none_or(|row| {
+                row.incarnation != own && (dead.contains(&row.incarnation) || !nodes.contains_key(&row.incarnation))
+            })
+        };
+        let offset = u64::from(self.ctx.node);
+        let free: Vec<u64> = (0..OUTBOX_SHARDS).map(|at| (at + offset) % OUTBOX_SHARDS).filter(is_free).collect();
+        for shard in free {
+            if self.working.len() >= share {
+                break;
+            }
+            if self.take(shard, leases.get(&shard).copied()).await? {
+                self.work_on(shard);
+            }
+        }
+        // Ours by the store, and nobody works on it: its task has ended.
+        let idle: Vec<u64> = leases
+            .iter()
+            .filter(|(shard, row)| row.incarnation == own && !self.working.contains_key(shard))
+            .map(|(shard, _)| *shard)
+            .collect();
+        for shard in idle {
+            self.let_go(shard).await?;
+        }
+        let too_many = self.working.len().saturating_sub(share);
+        for (_, stop) in self.working.iter().rev().filter(|(_, stop)| !stop.is_cancelled()).take(too_many) {
+            stop.cancel();
+        }
+        self.sweep(&dead).await
+    }
+
+    async fn beat(&mut self) -> Result<(), ChatError> {
+        self.counter += 1;
+        let began = Instant::now();
+        let (row, key) = (NodeRow { node: self.ctx.node, counter: self.counter }, keys::push_node(self.lease.incarnation));
+        let key = &key;
+        self.ctx
+            .chat
+            .run_idempotent(|tx| async move {
+                tx.set_row(key, &row);
+                Ok(())
+            })
+            .await?;
+        let valid = Duration::from_millis(self.ctx.config.lease_ms * 3 / 4);
+        *self.lease.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = began + valid;
+        Ok(())
+    }
+
+    /// Takes a shard, if it is as it was seen.
+    async fn take(&self, shard: u64, seen: Option<LeaseRow>) -> Result<bool, ChatError> {
+        let own = LeaseRow { incarnation: self.lease.incarnation };
+        let take = self.ctx.chat.run_idempotent(|tx| async move {
+            let key = keys::push_lease(shard);
+            let found: Option<LeaseRow> = tx.row(&key).await?;
+            if found != seen && found != Some(own) {
+                return Ok(false);
+            }
+            tx.set_row(key, &own);
+            Ok(true)
+        });
+        take.await
+    }
+
+    fn work_on(&mut self, shard: u64) {
+        let stop = CancellationToken::new();
+        self.working.insert(shard, stop.clone());
+        self.ctx.metrics.shards.set(i64::try_from(self.working.len()).unwrap_or(i64::MAX));
+        let work = Shard::new(shard, Arc::clone(&self.ctx), Arc::clone(&self.lease));
+        self.tasks.spawn(async move {
+            work.run(stop).await;
+            shard
+        });
+    }
+
+    async fn let_go(&self, shard: u64) -> Result<(), ChatError> {
+        let lease = &self.lease;
+        let let_go = self.ctx.chat.run_idempotent(|tx| async move {
+            if lease.holds(&tx, shard).await? {
+                tx.clear(keys::push_lease(shard));
+            }
+            Ok(())
+        });
+        let_go.await
+    }
+
+    /// Rows of dead notifiers, and dead letters: by whoever has the first shard.
+    async fn sweep(&mut self, dead: &[[u8; 16]]) -> Result<(), ChatError> {
+        if !self.working.contains_key(&0) || self.swept_at.is_some_and(|at| at.elapsed() < SWEEP_EVERY) {
+            return Ok(());
+        }
+        self.swept_at = Some(Instant::now());
+        let forget = self.ctx.chat.run_idempotent(|tx| async move {
+            dead.iter().for_each(|incarnation| tx.clear(keys::push_node(*incarnation)));
+            Ok(())
+        });
+        forget.await?;
+        dead::sweep(&self.ctx.chat, self.ctx.config.dead_ms, self.ctx.config.dead_max).await
+    }
+}
+
+type Seen = (BTreeMap<[u8; 16], NodeRow>, BTreeMap<u64, LeaseRow>);
+
+async fn look(tx: &Tx) -> Result<Seen, ChatError> {
+    let (mut nodes, mut leases) = (BTreeMap::new(), BTreeMap::new());
+    for (key, value) in tx.all_rows(keys::push_nodes()).await? {
+        nodes.insert(keys::push_node_of(&key).ok_or(ChatError::BadRow("notifier"))?, decode_row(&value)?);
+    }
+    for shard in 0..OUTBOX_SHARDS {
+        if let Some(row) = tx.row(&keys::push_lease(shard)).await? {
+            leases.insert(shard, row);
+        }
+    }
+    Ok((nodes, leases))
+}

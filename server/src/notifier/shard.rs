@@ -1,0 +1,357 @@
+//! One shard of the outbox: its rows are taken in their order, people told side by side, each channel's people in the order
+//! of what happened. Channels take turns, and a large one goes page by page, so none holds up another.
+//!
+//! A row stays in the store until everybody it is for was told, or is held by a row of their own. Whoever takes over after
+//! a crash thus tells some again; the collapse id makes that one notification.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use suda_schema::{ChannelId, DeviceId, UserId};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use super::commit::{self, EFFECTS_MAX, Effect};
+use super::held::{HELD_MAX, Held};
+use super::job::{Decided, Job, Landed, Ran, Reached, decide_page};
+use super::lease::Lease;
+use super::metrics::{ProviderLabel, ReasonLabel, ShardLabel};
+use super::outcome::Outcome;
+use super::providers::name;
+use super::rows::{CHECK, DeadRow, HeldKey, HeldRow, Lane, kind_of, shortened, what_for};
+use crate::chat::ChatError;
+use crate::chat::outbox::{OutboxRow, Told};
+use crate::chat::push::PushToken;
+use crate::chat::telling::Words;
+use crate::chat::tx::decode_row;
+use crate::store::{Range, after_key, keys};
+
+/// Rows in memory.
+const ROWS_MAX: usize = 4_096;
+const ROWS_PAGE: usize = 512;
+/// Rows of which it is found out at once whom they are for.
+const DECIDING_MAX: usize = 16;
+/// People who are told at once: of conversations, and of large channels.
+const FLYING_MAX: usize = 256;
+const FLYING_BULK_MAX: usize = 128;
+/// Held pushes that are tried at once.
+const RETRYING_MAX: usize = 64;
+/// What waits to be written; above that nothing is begun.
+const EFFECTS_WAITING_MAX: usize = 4_000;
+/// How long a shard that is let go waits for what is under way.
+const LANDING: Duration = Duration::from_secs(5);
+
+/// A row of the outbox at work.
+struct Work {
+    row: Arc<OutboxRow>,
+    words: Option<Arc<Words>>,
+    /// How many of the people it is for are not done.
+    left: usize,
+    /// Whether it is known whom it is for; of a large channel, of the page at hand.
+    decided: bool,
+    next: Option<UserId>,
+}
+
+type Person = (ChannelId, UserId);
+
+pub(super) struct Shard {
+    number: u64,
+    ctx: Arc<Context>,
+    lease: Arc<Lease>,
+    /// What of the outbox has not been read.
+    unread: Range,
+    next_poll: Instant,
+    /// Rows that are waited with, so that they are read first.
+    early: VecDeque<(u64, Bytes, OutboxRow)>,
+    works: BTreeMap<Bytes, Work>,
+    /// Rows by channel, in their order; the first is at work.
+    channels: HashMap<ChannelId, VecDeque<Bytes>>,
+    turns: VecDeque<ChannelId>,
+    deciding: FuturesUnordered<BoxFuture<'static, Decided>>,
+    /// Jobs by person, in their order; the first is at work or ready.
+    people: HashMap<Person, VecDeque<Job>>,
+    ready: VecDeque<Person>,
+    ready_bulk: VecDeque<Person>,
+    flying: FuturesUnordered<BoxFuture<'static, Landed>>,
+    flying_bulk: usize,
+    retrying: usize,
+    held: Held,
+    effects: VecDeque<Effect>,
+    /// How many of them are being written.
+    writing: usize,
+}
+
+impl Shard {
+    pub(super) fn new(number: u64, ctx: Arc<Context>, lease: Arc<Lease>) -> Self {
+        Self {
+            number,
+            ctx,
+            lease,
+            unread: keys::pushes(number),
+            next_poll: Instant::now(),
+            early: VecDeque::new(),
+            works: BTreeMap::new(),
+            channels: HashMap::new(),
+            turns: VecDeque::new(),
+            deciding: FuturesUnordered::new(),
+            people: HashMap::new(),
+            ready: VecDeque::new(),
+            ready_bulk: VecDeque::new(),
+            flying: FuturesUnordered::new(),
+            flying_bulk: 0,
+            retrying: 0,
+            held: Held { more: true, ..Held::default() },
+            effects: VecDeque::new(),
+            writing: 0,
+        }
+    }
+
+    /// Works until it is stopped, or the shard turns out to be another's.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut writing: Option<BoxFuture<'static, Result<bool, ChatError>>> = None;
+        let mut stopping: Option<Instant> = None;
+        loop {
+            let may_begin = stopping.is_none() && self.lease.is_valid() && self.effects.len() < EFFECTS_WAITING_MAX;
+            if may_begin {
+                if let Err(error) = self.read_on().await {
+                    tracing::warn!(%error, shard = self.number, "the push outbox can't be read");
+                    self.next_poll = Instant::now() + Duration::from_millis(500);
+                }
+                self.begin();
+            }
+            if writing.is_none() && !self.effects.is_empty() {
+                writing = Some(self.write());
+            }
+            let nothing_left = self.flying.is_empty() && self.effects.is_empty() && writing.is_none();
+            if stopping.is_some_and(|until| nothing_left || until <= Instant::now()) {
+                break;
+            }
+            tokio::select! {
+                Some(decided) = self.deciding.next(), if !self.deciding.is_empty() => self.decided(decided),
+                Some(landed) = self.flying.next(), if !self.flying.is_empty() => self.landed(landed),
+                written = async { match writing.as_mut() { Some(writing) => writing.await, None => Ok(true) } },
+                    if writing.is_some() =>
+                {
+                    writing = None;
+                    match written {
+                        Ok(true) => drop(self.effects.drain(..self.writing.min(self.effects.len()))),
+                        Ok(false) => {
+                            tracing::info!(shard = self.number, "another notifier has taken this shard over");
+                            self.ctx.metrics.shards_lost.inc();
+                            break;
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, shard = self.number, "what became of pushes can't be written");
+                            tokio::time::sleep(Duration::from_millis(500)).await;
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(self.wake_at()) => {}
+                () = stop.cancelled(), if stopping.is_none() => stopping = Some(Instant::now() + LANDING),
+            }
+            self.show(false);
+        }
+        self.show(true);
+    }
+
+    /// Until when nothing has to be done, unless something ends before.
+    fn wake_at(&self) -> Instant {
+        let now_ms = self.ctx.chat.clock().now_ms();
+        let early = self.early.front().map(|(due_ms, ..)| *due_ms);
+        let held = (0..4).filter(|what_for| self.may_retry(*what_for)).filter_map(|what| self.held.next_due_ms(what)).min();
+        let in_ms = early.into_iter().chain(held).min().map_or(u64::MAX, |due_ms| due_ms.saturating_sub(now_ms));
+        // Whatever it is that keeps it from beginning, it is looked at again now and then.
+        self.next_poll.min(Instant::now() + Duration::from_millis(in_ms.clamp(5, 1_000)))
+    }
+
+    /// Reads rows that have come, and those that are held, once there is room.
+    async fn read_on(&mut self) -> Result<(), ChatError> {
+        if self.held.more && self.held.len() < HELD_MAX / 2 && self.effects.is_empty() && self.retrying == 0 {
+            self.load_held().await?;
+        }
+        if self.next_poll > Instant::now() || self.works.len() + self.early.len() >= ROWS_MAX {
+            return Ok(());
+        }
+        let range = self.unread.clone().limit(ROWS_PAGE).snapshot();
+        let range = &range;
+        let page = self.ctx.chat.read(|tx| async move { Ok(tx.range(range.clone()).await?) }).await?;
+        for (key, value) in &page.rows {
+            match decode_row::<OutboxRow>(value) {
+                Ok(row) => {
+                    let due_ms = row.at_ms.saturating_add(self.ctx.config.wait_ms);
+                    self.early.push_back((due_ms, key.clone(), row));
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a row of the push outbox is thrown away");
+                    self.effects.push_back(Effect::Done(key.clone()));
+                }
+            }
+        }
+        if let Some((last, _)) = page.rows.last() {
+            self.unread = Range::new(after_key(last), self.unread.end());
+        }
+        let every = Duration::from_millis((self.ctx.config.wait_ms / 3).clamp(20, 400));
+        self.next_poll = if page.rows.len() < ROWS_PAGE { Instant::now() + every } else { Instant::now() };
+        Ok(())
+    }
+
+    async fn load_held(&mut self) -> Result<(), ChatError> {
+        self.held.more = false;
+        let mut next = Some(keys::all_push_held(self.number).snapshot());
+        while let Some(range) = next.filter(|_| !self.held.is_full()) {
+            let range = &range;
+            let page = self.ctx.chat.read(|tx| async move { Ok(tx.range(range.clone()).await?) }).await?;
+            for (key, value) in &page.rows {
+                let key = HeldKey::decode(key)?;
+                if self.held.first(key.lane).is_none_or(|(first, _)| first.seq < key.seq) {
+                    self.held.insert(key, decode_row(value)?);
+                }
+            }
+            next = page.next();
+        }
+        self.held.more |= self.held.is_full();
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        let now_ms = self.ctx.chat.clock().now_ms();
+        while let Some((_, key, row)) = self.early.pop_front_if(|(due_ms, ..)| *due_ms <= now_ms) {
+            let queue = self.channels.entry(row.channel).or_default();
+            queue.push_back(key.clone());
+            if queue.len() == 1 {
+                self.turns.push_back(row.channel);
+            }
+            let next = row.after;
+            self.works.insert(key, Work { row: Arc::new(row), words: None, left: 0, decided: false, next });
+        }
+        while self.deciding.len() < DECIDING_MAX
+            && let Some(channel) = self.turns.pop_front()
+        {
+            let first = self.channels.get(&channel).and_then(VecDeque::front);
+            let Some((key, work)) = first.and_then(|key| Some((key.clone(), self.works.get(key)?))) else { continue };
+            let (ctx, lease) = (Arc::clone(&self.ctx), Arc::clone(&self.lease));
+            self.deciding.push(Box::pin(decide_page(ctx, lease, key, Arc::clone(&work.row), work.words.clone())));
+        }
+        self.retry(now_ms);
+        while self.flying.len() - self.flying_bulk < FLYING_MAX
+            && let Some(person) = self.ready.pop_front()
+        {
+            self.fly(person);
+        }
+        while self.flying_bulk < FLYING_BULK_MAX
+            && let Some(person) = self.ready_bulk.pop_front()
+        {
+            self.flying_bulk += 1;
+            self.fly(person);
+        }
+    }
+
+    fn may_retry(&self, what_for: u64) -> bool {
+        self.retrying < RETRYING_MAX && kind_of(what_for).is_none_or(|kind| self.ctx.providers.gate(kind))
+    }
+
+    /// Those that are held and due are tried again.
+    fn retry(&mut self, now_ms: u64) {
+        for what_for in 0..4 {
+            while self.may_retry(what_for) {
+                let Some((key, held)) = self.held.pop_due(what_for, now_ms) else { break };
+                self.enqueue_held(key, held);
+                // Where a breaker lets one through to see, one goes.
+                if kind_of(what_for).is_some() && self.retrying >= RETRYING_MAX / 2 {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn enqueue_held(&mut self, key: HeldKey, held: HeldRow) {
+        self.retrying += 1;
+        let row = Arc::new(held.row.clone());
+        let (user, is_bulk) = (key.lane.user, key.lane.what_for != CHECK);
+        self.enqueue(Job { row, user, of: None, held: Some((key, held)), words: None, facts: None, is_bulk });
+    }
+
+    fn enqueue(&mut self, job: Job) {
+        let person = (job.row.channel, job.user);
+        let is_bulk = job.is_bulk;
+        let queue = self.people.entry(person).or_default();
+        queue.push_back(job);
+        if queue.len() == 1 {
+            if is_bulk { self.ready_bulk.push_back(person) } else { self.ready.push_back(person) }
+        }
+    }
+
+    /// Begins a person's first job. It leaves its queue when it lands; what stands for it there says so.
+    fn fly(&mut self, person: Person) {
+        let Some(job) = self.people.get_mut(&person).and_then(VecDeque::pop_front) else { return };
+        let (channel, user) = person;
+        // Only what is not itself the first of its lane comes behind.
+        let own = job.held.as_ref().map(|(key, _)| key.lane);
+        let devices = job.facts.as_ref().map(|(facts, _)| facts.tokens.iter().map(|(device, _)| *device));
+        let _ = devices;
+        let behind = self.held.lanes_of(channel, user).into_iter().filter(|lane| Some(*lane) != own).collect();
+        let all_behind = self.held.more && job.held.is_none();
+        self.flying.push(Box::pin(job.run(Arc::clone(&self.ctx), behind, all_behind)));
+    }
+
+    fn decided(&mut self, decided: Decided) {
+        let Decided { key, words, tell, later, at_ms, next, is_bulk } = decided;
+        let Some(work) = self.works.get_mut(&key) else { return };
+        let row = Arc::clone(&work.row);
+        work.words.clone_from(&words);
+        work.left = tell.len();
+        work.decided = true;
+        work.next = next;
+        for (user, due_ms) in later {
+            self.check_later(&row, user, due_ms);
+        }
+        for facts in tell {
+            let user = facts.user;
+            for (key, held) in self.held.hurry_checks(row.channel, user) {
+                self.enqueue_held(key, held);
+            }
+            let (words, facts) = (words.clone(), Some((facts, at_ms)));
+            self.enqueue(Job { row: Arc::clone(&row), user, of: Some(key.clone()), held: None, words, facts, is_bulk });
+        }
+        self.finish_if_done(&key);
+    }
+
+    fn check_later(&mut self, row: &OutboxRow, user: UserId, due_ms: u64) {
+        let lane = Lane { channel: row.channel, user, what_for: CHECK, device: DeviceId(0) };
+        let held = HeldRow { row: row.clone(), due_ms, failures: 0, why: String::new() };
+        self.hold(HeldKey { lane, seq: row.seq }, held);
+    }
+
+    fn hold(&mut self, key: HeldKey, held: HeldRow) {
+        self.effects.push_back(Effect::Hold(key, held.clone()));
+        self.held.insert(key, held);
+    }
+
+    fn finish_if_done(&mut self, key: &Bytes) {
+        let Some(work) = self.works.get_mut(key).filter(|work| work.decided && work.left == 0) else { return };
+        let channel = work.row.channel;
+        match work.next.take() {
+            Some(next) => {
+                let row = OutboxRow { after: Some(next), ..OutboxRow::clone(&work.row) };
+                self.effects.push_back(Effect::SoFar(key.clone(), row.clone()));
+                work.row = Arc::new(row);
+                work.decided = false;
+                self.turns.push_back(channel);
+            }
+            None => {
+                self.effects.push_back(Effect::Done(key.clone()));
+                self.works.remove(key);
+                let queue = self.channels.entry(channel).or_default();
+                queue.retain(|other| other != key);
+                if queue.is_empty() {
+                    self.channels.remove(&channel);
+                }
+            }
+        }
+    }
+}
