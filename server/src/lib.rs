@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod config;
 pub mod link;
 pub mod node;
+pub mod notifier;
 pub mod rate;
 pub mod session;
 pub mod store;

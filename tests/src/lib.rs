@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a node as a process of its own ([`node`]), people on it ([`people`]), a thin client that
-//! speaks the wire and nothing more ([`client`]), a judge of what they have seen ([`checker`]), a bad network ([`proxy`]), what
-//! the SDK's tests need ([`sdk`]), and a terminal without a screen ([`terminal`]).
+//! speaks the wire and nothing more ([`client`]), a judge of what they have seen ([`checker`]), a bad network ([`proxy`]),
+//! stand-ins for push providers ([`providers`]), what the SDK's tests need ([`sdk`]), and a terminal without a screen
+//! ([`terminal`]).
 //!
 //! The client knows no session: a test says itself what goes over which stream, well-formed or not.
 
@@ -10,6 +11,7 @@ pub mod client;
 pub mod foundationdb;
 pub mod node;
 pub mod people;
+pub mod providers;
 pub mod proxy;
 pub mod sdk;
 pub mod terminal;

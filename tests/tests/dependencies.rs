@@ -23,6 +23,7 @@ const MODULES: &[&str] = &[
     "cli",
     "node",
     "api",
+    "notifier",
     "session",
     "link",
     "channel",
@@ -41,6 +42,8 @@ const MODULES: &[&str] = &[
 const STRICTER: &[(&str, &[&str])] = &[
     // Bytes and frames. A link knows neither sessions nor channels nor what anything means.
     ("link", &["config", "tls", "rate", "telemetry", "clock"]),
+    // It hears of people only by the store: nothing it does needs their links.
+    ("notifier", &["chat", "store", "config", "tls", "rate", "telemetry", "clock"]),
     // Ordered keys. The store knows nothing of chat, and nobody's settings but those it is given.
     ("store", &["telemetry", "clock"]),
 ];

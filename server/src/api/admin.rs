@@ -22,6 +22,7 @@ use crate::chat::devices::{DeviceInfo, NewDevice, Platform};
 use crate::chat::operator::{ACCOUNTS_PAGE_MAX, AccountInfo, AccountsPage};
 use crate::chat::operator_channels::{CHANNELS_PAGE_MAX, ChannelInfo, ChannelsPage};
 use crate::link::PlainHttp;
+use crate::notifier::dead::{self, DEAD_PAGE_MAX, DeadPage, Which};
 
 pub(super) fn routes() -> Routes<Api> {
     Routes::new()
@@ -37,6 +38,9 @@ pub(super) fn routes() -> Routes<Api> {
         .get("/admin/channels", channels)
         .get("/admin/channels/{channel}", channel)
         .delete("/admin/channels/{channel}", delete_channel)
+        .get("/admin/push/dead", dead_pushes)
+        .post("/admin/push/dead/requeue", requeue_dead)
+        .delete("/admin/push/dead", purge_dead)
         .post("/admin/signing-key", rotate_signing_key)
 }
 
@@ -221,6 +225,24 @@ async fn channel(State(api): State<Api>, Path(channel): Path<ChannelId>) -> ApiR
 async fn delete_channel(State(api): State<Api>, Path(channel): Path<ChannelId>) -> ApiResult<StatusCode> {
     api.chat().remove_channel(channel).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// How many dead letters it was about.
+#[derive(Serialize)]
+struct Letters {
+    letters: u64,
+}
+
+async fn dead_pushes(State(api): State<Api>, Query(page): Query<PageOf<String>>) -> ApiResult<JsonBody<DeadPage>> {
+    Ok(JsonBody(dead::list(api.chat(), page.after.as_deref(), page.limit.unwrap_or(DEAD_PAGE_MAX)).await?))
+}
+
+async fn requeue_dead(State(api): State<Api>, Json(which): Json<Which>) -> ApiResult<JsonBody<Letters>> {
+    Ok(JsonBody(Letters { letters: dead::requeue(api.chat(), &which).await? }))
+}
+
+async fn purge_dead(State(api): State<Api>, Json(which): Json<Which>) -> ApiResult<JsonBody<Letters>> {
+    Ok(JsonBody(Letters { letters: dead::purge(api.chat(), &which).await? }))
 }
 
 async fn rotate_signing_key(State(api): State<Api>, Json(rotation): Json<Rotation>) -> ApiResult<JsonBody<SigningKey>> {

@@ -33,6 +33,8 @@ pub(super) struct Discovery {
     server_time_ms: u64,
     /// Who may make an account with `POST /v1/accounts`.
     sign_up: SignUp,
+    /// The `applicationServerKey` with which a browser subscribes to pushes, in base64url; absent where there are none.
+    web_push_key: Option<String>,
     /// The node to try first.
     #[serde(flatten)]
     first: NodeAddress,
@@ -144,6 +146,7 @@ async fn discovery(
         protocol: PROTOCOL_VERSION,
         server_time_ms: api.clock().now_ms(),
         sign_up: facts.sign_up,
+        web_push_key: facts.web_push_key.clone(),
         first: nodes.first().cloned().unwrap_or_else(this),
         nodes,
     })

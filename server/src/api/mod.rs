@@ -95,6 +95,8 @@ pub struct NodeFacts {
     pub sign_up: SignUp,
     /// The other nodes, if there may be any.
     pub cluster: Option<Cluster>,
+    /// The key with which browsers subscribe to pushes.
+    pub web_push_key: Option<String>,
 }
 
 /// The API of one node. Cheap to clone.

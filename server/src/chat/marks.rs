@@ -12,10 +12,10 @@ use suda_schema::event::{Muted, ReadMoved, UserEvent};
 use suda_schema::summary::{MemberMark, Mute};
 use suda_schema::{ChannelId, DeviceId, Seq, UserId};
 
+use super::outbox::{self, OutboxRow, Told};
 use super::row::{JoinedRow, MarkRow};
 use super::summary::View;
 use super::tx::decode_row;
-use super::outbox::{self, OutboxRow, Told};
 use super::{Chat, ChatError, Topic, Tx, log, members, roster, user_log};
 use crate::store::keys;
 

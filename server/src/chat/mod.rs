@@ -50,12 +50,12 @@ pub mod settings;
 mod summary;
 pub mod sync;
 mod targets;
+pub mod telling;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod topic;
-pub mod telling;
 pub mod tx;
 pub mod user_log;
 mod validate;

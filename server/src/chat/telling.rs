@@ -186,9 +186,7 @@ async fn facts(tx: &Tx, row: &OutboxRow, user: UserId) -> Result<Facts, ChatErro
         return Ok(Facts::nothing(user, mute));
     }
     let mark = async { Ok(tx.row_snapshot::<MarkRow>(&keys::mark(row.channel, user)).await?.unwrap_or_default()) };
-    let blocked = async {
-        Ok(user != row.by && friends::relation(tx, user, row.by).await?.is_blocked())
-    };
+    let blocked = async { Ok(user != row.by && friends::relation(tx, user, row.by).await?.is_blocked()) };
     let (mark, here, blocked) = try_join3(mark, presence::here(tx, user), blocked).await?;
     let (settings, account) = try_join(settings::get(tx, user), accounts::get(tx, user)).await?;
     let Some(account) = account.filter(accounts::Account::is_live) else { return Ok(Facts::nothing(user, None)) };
@@ -215,12 +213,9 @@ async fn words(tx: &Tx, row: &OutboxRow) -> Result<Option<Words>, ChatError> {
         Told::Reaction { target, emoji, .. } => (*target, Some(emoji.clone())),
         _ => (row.seq, None),
     };
-    let (channel, entry, account) = try_join3(
-        channels::find(tx, row.channel),
-        log::row(tx, row.channel, target),
-        accounts::get(tx, row.by),
-    )
-    .await?;
+    let (channel, entry, account) =
+        try_join3(channels::find(tx, row.channel), log::row(tx, row.channel, target), accounts::get(tx, row.by))
+            .await?;
     let (Some(channel), Some(entry)) = (channel, entry) else { return Ok(None) };
     let Entry { what: What::Message(message), .. } = StoredEntry::from_row(&entry)?.decode()? else { return Ok(None) };
     let Some(said) = said(&message) else { return Ok(None) };

@@ -328,6 +328,80 @@ settings! {
         in_flight_max: usize = 64, in 1 ..= 4_096, unit "sends";
     }
 
+    /// Pushes to people whose app is closed, by Apple (`apns_…`), Google (`fcm_…`) and browsers (`vapid_…`). Without any of the three nothing is written for it. All nodes of a store need the same.
+    push Push {
+        /// Apple: the file with the key (`.p8`) that signs for the team.
+        apns_key_file: Option<PathBuf> = None;
+        /// Apple: that key itself, instead of the file.
+        apns_key: Option<Secret> = None;
+        /// Apple: the key's id.
+        apns_key_id: Option<String> = None;
+        /// Apple: the team's id.
+        apns_team_id: Option<String> = None;
+        /// Apple: the app's bundle id.
+        apns_topic: Option<String> = None;
+        /// Apple: whether tokens are of apps under development. A token that begins with `sandbox:` always is.
+        apns_sandbox: bool = false;
+        /// Apple: the address of production.
+        apns_url: String = "https://api.push.apple.com".to_owned();
+        /// Apple: the address of the sandbox.
+        apns_sandbox_url: String = "https://api.sandbox.push.apple.com".to_owned();
+        /// Google: the service account's JSON file.
+        fcm_account_file: Option<PathBuf> = None;
+        /// Google: its content, instead of the file.
+        fcm_account: Option<Secret> = None;
+        /// Google: the address.
+        fcm_url: String = "https://fcm.googleapis.com".to_owned();
+        /// Google: where access tokens come from. Empty: where the account says.
+        fcm_token_url: Option<String> = None;
+        /// Google: send only data, for apps that show notifications themselves.
+        fcm_data_only: bool = false;
+        /// Browsers: the file with the VAPID key, EC P-256, PKCS #8 in PEM. Its public half is in discovery.
+        vapid_key_file: Option<PathBuf> = None;
+        /// Browsers: that key itself, instead of the file.
+        vapid_key: Option<Secret> = None;
+        /// Browsers: whom a push service may write to, `mailto:` or `https:`.
+        vapid_contact: Option<String> = None;
+        /// Browsers: whether they are told to take away what was read elsewhere. Some show a notice of their own for a push that shows nothing.
+        webpush_dismiss: bool = false;
+        /// Browsers: addresses that may be pushed to though they are not public. For tests: clients name where they are pushed to.
+        webpush_exempt: Vec<IpAddr> = Vec::new();
+        /// A PEM file with root certificates to trust beside the machine's own.
+        extra_roots_file: Option<PathBuf> = None;
+        /// How long an online device has to read a message before others are told.
+        wait_ms: u64 = 1_500, in 0 ..= 600_000, unit "ms";
+        /// A connected device at which nobody has been for so long keeps nobody from being told.
+        idle_ms: u64 = 120_000, in 0 ..= 86_400_000, unit "ms";
+        /// When a connected device has not fetched a message, it is looked at again after so long: it may be gone. More than `session.dead_after_ms`.
+        recheck_ms: u64 = 35_000, in 0 ..= 3_600_000, unit "ms";
+        /// For how long a message is worth a push.
+        useful_ms: u64 = 86_400_000, in 1_000 ..= 2_419_200_000, unit "ms";
+        /// The pause before a push is tried again, doubled each time.
+        retry_first_ms: u64 = 1_000, in 10 ..= 3_600_000, unit "ms";
+        /// The longest such pause.
+        retry_most_ms: u64 = 300_000, in 10 ..= 86_400_000, unit "ms";
+        /// After so many failures in a row a provider is left alone.
+        breaker_failures: u32 = 10, in 1 ..= 10_000, unit "failures";
+        /// For so long, doubled each time it fails again.
+        breaker_open_ms: u64 = 5_000, in 10 ..= 3_600_000, unit "ms";
+        /// At most so long.
+        breaker_open_most_ms: u64 = 120_000, in 10 ..= 86_400_000, unit "ms";
+        /// How long a provider may take to answer.
+        request_ms: u64 = 15_000, in 100 ..= 120_000, unit "ms";
+        /// Connections to one provider.
+        connections: usize = 2, in 1 ..= 64, unit "connections";
+        /// Pushes under way on one of them. Large channels get half of it all.
+        streams: usize = 200, in 1 ..= 10_000, unit "pushes";
+        /// Members of a large channel that are looked at in one go.
+        page_users: usize = 200, in 1 ..= 2_000, unit "users";
+        /// A node that says nothing for so long loses its part of the outbox to others.
+        lease_ms: u64 = 10_000, in 100 ..= 600_000, unit "ms", cost "One write in a fifth of that.";
+        /// How long pushes that were given up are kept.
+        dead_ms: u64 = 604_800_000, in 1_000 ..= 31_536_000_000, unit "ms";
+        /// How many of them.
+        dead_max: usize = 10_000, in 0 ..= 1_000_000, unit "pushes", cost "About 200 bytes each.";
+    }
+
     /// How often. A rate is so many a second (`s`), minute (`min`) or hour (`h`), and so many at once after a rest. Who goes over gets `rate_limited` with the time to wait.
     rate Rates {
         /// Connects of a user.
@@ -418,6 +492,27 @@ impl Settings {
         }
         if listen.port != 0 && listen.h3_port == Some(listen.port) {
             wrong("listen.h3_port", "is the same as listen.port, where UDP is QUIC and WebTransport");
+        }
+        let push = &self.push;
+        let apns =
+            [&push.apns_key_id, &push.apns_team_id, &push.apns_topic].iter().filter(|given| given.is_some()).count();
+        let twice = |file: &Option<PathBuf>, secret: &Option<Secret>| file.is_some() && secret.is_some();
+        if twice(&push.apns_key_file, &push.apns_key) {
+            wrong("push.apns_key", "is given twice, with apns_key_file");
+        }
+        if twice(&push.fcm_account_file, &push.fcm_account) {
+            wrong("push.fcm_account", "is given twice, with fcm_account_file");
+        }
+        if twice(&push.vapid_key_file, &push.vapid_key) {
+            wrong("push.vapid_key", "is given twice, with vapid_key_file");
+        }
+        match (push.apns_key_file.is_some() || push.apns_key.is_some(), apns) {
+            (true, 3) | (false, 0) => {}
+            (true, _) => wrong("push.apns_key", "needs apns_key_id, apns_team_id and apns_topic too"),
+            (false, _) => wrong("push.apns_key", "is missing"),
+        }
+        if (push.vapid_key_file.is_some() || push.vapid_key.is_some()) != push.vapid_contact.is_some() {
+            wrong("push.vapid_contact", "goes together with the key");
         }
         if self.store.engine == EngineKind::FoundationDb && !cfg!(feature = "foundationdb") {
             wrong("store.engine", "this build has no FoundationDB: build it with --features foundationdb");

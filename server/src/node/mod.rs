@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterMetrics, Local};
 use crate::config::{EngineKind, Settings};
 use crate::link::{Link, LinkMetrics, Listeners, OnLink, Serving};
+use crate::notifier::{Notifier, PushMetrics, vapid_public_key};
 use crate::rate::RateLimiter;
 use crate::session::{LocalBell, SessionMetrics, Sessions};
 use crate::store::Store;
@@ -56,6 +57,8 @@ pub struct Node {
     serving: Serving,
     http3: Option<quinn::Endpoint>,
     ready: Ready,
+    /// Tells people who are not there, where somebody would carry it to them.
+    notifier: Option<Notifier>,
     /// Everything that goes on for ever. Ends with the node.
     tasks: JoinSet<()>,
     number: u16,
@@ -126,7 +129,17 @@ impl Node {
             }
             registry.register_collector(Box::new(metrics::Limiter(limiter.clone())));
         });
+        let push = parts::notifier(&settings)?;
+        let web_push_key = push.webpush.as_ref().map(|webpush| vapid_public_key(&webpush.key.0)).transpose()?;
+        let notifier = if push.is_on() {
+            let push_metrics = PushMetrics::default();
+            metrics.register(|registry| push_metrics.register(registry));
+            Some(Notifier::start(chat.clone(), number, push, push_metrics)?)
+        } else {
+            None
+        };
         let facts = NodeFacts {
+            web_push_key,
             node: number,
             address,
             certificate: certificate.clone(),
@@ -162,7 +175,22 @@ impl Node {
         if let Some(cluster) = &cluster {
             cluster.open();
         }
-        Ok(Self { settings, store, clock, hubs, sessions, api, serving, http3, ready, tasks, number, chat, cluster })
+        Ok(Self {
+            settings,
+            store,
+            clock,
+            hubs,
+            sessions,
+            api,
+            serving,
+            http3,
+            ready,
+            notifier,
+            tasks,
+            number,
+            chat,
+            cluster,
+        })
     }
 
     /// Where it is reached.
@@ -223,6 +251,11 @@ impl Node {
             http3.close(0u32.into(), b"this node stops");
         }
         self.tasks.shutdown().await;
+        if let Some(notifier) = self.notifier.take()
+            && tokio::time::timeout(left(), notifier.stop()).await.is_err()
+        {
+            tracing::warn!("some pushes were still under way; whoever takes over sends them again");
+        }
         let goodbye = async {
             match &self.cluster {
                 // Its users may be with other nodes soon: those sweep what is left.

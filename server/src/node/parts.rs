@@ -1,6 +1,7 @@
 //! From the operator's settings to what each part of the node is given.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -14,6 +15,7 @@ use crate::chat::{AuthConfig, ChatConfig, ChatLimits};
 use crate::cluster::{Address, ClusterConfig};
 use crate::config::{self, Secret, Settings};
 use crate::link::{LinkConfig, QuicConfig, STREAMS_BESIDE_ATTACHMENTS, TcpConfig};
+use crate::notifier::{ApnsConfig, Backoff, BreakerConfig, Exempt, FcmConfig, Hidden, NotifierConfig, WebPushConfig};
 use crate::session::SessionConfig;
 use crate::tls::TlsConfig;
 
@@ -184,7 +186,7 @@ pub(super) fn chat(settings: &Settings) -> anyhow::Result<ChatConfig> {
             friend_requests_max: limits.friend_requests_max,
             blocks_max: limits.blocks_max,
             presence_watched_max: limits.presence_watched_max,
-            ..ChatLimits::default()
+            push_outbox: notifier(settings)?.is_on(),
         },
         auth: AuthConfig {
             own_accounts: accounts.own,
@@ -196,6 +198,72 @@ pub(super) fn chat(settings: &Settings) -> anyhow::Result<ChatConfig> {
             external: external(settings)?,
         },
     })
+}
+
+/// The notifier's. Reads the files with the providers' keys.
+pub(super) fn notifier(settings: &Settings) -> anyhow::Result<NotifierConfig> {
+    let push = &settings.push;
+    let apns_key = secret("push.apns_key_file", push.apns_key_file.as_deref(), push.apns_key.as_ref())?;
+    let apns = apns_key.map(|key| ApnsConfig {
+        team_id: push.apns_team_id.clone().unwrap_or_default(),
+        key_id: push.apns_key_id.clone().unwrap_or_default(),
+        key,
+        topic: push.apns_topic.clone().unwrap_or_default(),
+        production_url: push.apns_url.clone(),
+        sandbox_url: push.apns_sandbox_url.clone(),
+        sandbox: push.apns_sandbox,
+    });
+    let account = secret("push.fcm_account_file", push.fcm_account_file.as_deref(), push.fcm_account.as_ref())?;
+    let fcm = account.map(|account| FcmConfig {
+        account,
+        url: push.fcm_url.clone(),
+        token_url: push.fcm_token_url.clone(),
+        data_only: push.fcm_data_only,
+    });
+    let vapid_key = secret("push.vapid_key_file", push.vapid_key_file.as_deref(), push.vapid_key.as_ref())?;
+    let webpush = vapid_key.map(|key| WebPushConfig {
+        key,
+        contact: push.vapid_contact.clone().unwrap_or_default(),
+        exempt: Exempt(push.webpush_exempt.clone()),
+        dismiss: push.webpush_dismiss,
+    });
+    let roots = secret("push.extra_roots_file", push.extra_roots_file.as_deref(), None)?;
+    Ok(NotifierConfig {
+        apns,
+        fcm,
+        webpush,
+        extra_roots: roots.map(|Hidden(roots)| roots),
+        wait_ms: push.wait_ms,
+        idle_ms: push.idle_ms,
+        recheck_ms: push.recheck_ms,
+        useful_ms: push.useful_ms,
+        backoff: Backoff { first_ms: push.retry_first_ms, most_ms: push.retry_most_ms },
+        breaker: BreakerConfig {
+            failures: push.breaker_failures,
+            open_ms: push.breaker_open_ms,
+            open_ms_max: push.breaker_open_most_ms,
+        },
+        request_ms: push.request_ms,
+        connections: push.connections,
+        streams: push.streams,
+        page_users: push.page_users,
+        lease_ms: push.lease_ms,
+        dead_ms: push.dead_ms,
+        dead_max: push.dead_max,
+    })
+}
+
+/// What a file holds, or the setting itself.
+fn secret(name: &str, file: Option<&Path>, value: Option<&Secret>) -> anyhow::Result<Option<Hidden>> {
+    match (file, value) {
+        (Some(path), _) => {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("{name}: can't read {}", path.display()))?;
+            Ok(Some(Hidden(text)))
+        }
+        (None, Some(Secret(text))) => Ok(Some(Hidden(text.clone()))),
+        (None, None) => Ok(None),
+    }
 }
 
 fn external(settings: &Settings) -> anyhow::Result<Option<ExternalConfig>> {
@@ -273,6 +341,7 @@ mod tests {
         assert_eq!(chat(&settings).unwrap(), ChatConfig::default());
         assert_eq!(api(&settings).rates, ApiRates::default());
         assert_eq!(session(&settings), SessionConfig::default());
+        assert_eq!(notifier(&settings).unwrap(), NotifierConfig::default());
     }
 
     #[test]

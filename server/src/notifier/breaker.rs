@@ -39,7 +39,9 @@ impl Breaker {
         match (self.open_until_ms, self.probing_since_ms) {
             (None, _) => Ok(()),
             (Some(until_ms), _) if now_ms < until_ms => Err(until_ms),
-            (Some(_), Some(since_ms)) if now_ms < since_ms + PROBE_MS_MAX => Err(now_ms + self.config.open_ms.min(1_000)),
+            (Some(_), Some(since_ms)) if now_ms < since_ms + PROBE_MS_MAX => {
+                Err(now_ms + self.config.open_ms.min(1_000))
+            }
             (Some(_), _) => Ok(()),
         }
     }

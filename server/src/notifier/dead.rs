@@ -86,7 +86,8 @@ pub async fn list(chat: &Chat, after: Option<&str>, limit: usize) -> Result<Dead
     let range = &range;
     chat.read(|tx| async move {
         let page = tx.range(range.clone()).await?;
-        let dead: Vec<DeadLetter> = page.rows.iter().map(|(key, value)| letter(key, value)).collect::<Result<_, _>>()?;
+        let dead: Vec<DeadLetter> =
+            page.rows.iter().map(|(key, value)| letter(key, value)).collect::<Result<_, _>>()?;
         let next = dead.last().filter(|_| page.next().is_some()).map(|last| last.id.clone());
         Ok(DeadPage { dead, next })
     })
@@ -139,12 +140,7 @@ async fn take(chat: &Chat, which: &Which, again: bool) -> Result<u64, ChatError>
     }
 }
 
-async fn take_page(
-    tx: &Tx,
-    which: &Which,
-    range: Range,
-    again: bool,
-) -> Result<(u64, Option<String>), ChatError> {
+async fn take_page(tx: &Tx, which: &Which, range: Range, again: bool) -> Result<(u64, Option<String>), ChatError> {
     let page = tx.range(range).await?;
     let (mut taken, mut last) = (0u16, None);
     for (key, value) in &page.rows {

@@ -66,7 +66,7 @@ fn is_quiet(facts: &Facts, now_ms: u64) -> bool {
     let Some(quiet) = facts.quiet_hours else { return false };
     let zone = TimeZone::get(&facts.time_zone).unwrap_or(TimeZone::UTC);
     let Ok(now) = Timestamp::from_millisecond(i64::try_from(now_ms).unwrap_or(i64::MAX)) else { return false };
-    let now = now.to_zoned(zone);
+    let now = now.to_zoned_datetime(zone);
     let minute = i32::from(now.hour()) * 60 + i32::from(now.minute());
     covers(quiet, minute, now.weekday().to_monday_zero_offset())
 }

@@ -68,8 +68,17 @@ struct TokenAnswer {
 }
 
 const REASONS: &[&str] = &[
-    "UNREGISTERED", "INVALID_ARGUMENT", "SENDER_ID_MISMATCH", "QUOTA_EXCEEDED", "UNAVAILABLE", "INTERNAL",
-    "THIRD_PARTY_AUTH_ERROR", "NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED",
+    "UNREGISTERED",
+    "INVALID_ARGUMENT",
+    "SENDER_ID_MISMATCH",
+    "QUOTA_EXCEEDED",
+    "UNAVAILABLE",
+    "INTERNAL",
+    "THIRD_PARTY_AUTH_ERROR",
+    "NOT_FOUND",
+    "PERMISSION_DENIED",
+    "UNAUTHENTICATED",
+    "RESOURCE_EXHAUSTED",
 ];
 
 impl Fcm {
@@ -80,7 +89,8 @@ impl Fcm {
         let key = EncodingKey::from_rsa_pem(account.private_key.as_bytes())
             .map_err(|_| anyhow::anyhow!("push.fcm_account: private_key is no RSA key in PEM"))?;
         super::https(&config.url).context("push.fcm_url is no https address")?;
-        super::https(config.token_url.as_ref().unwrap_or(&account.token_uri)).context("fcm: the token's is no https address")?;
+        super::https(config.token_url.as_ref().unwrap_or(&account.token_uri))
+            .context("fcm: the token's is no https address")?;
         Ok(Self { config, account, key, pool, clock, token: Mutex::new(None) })
     }
 
@@ -91,7 +101,8 @@ impl Fcm {
         };
         let mut message = notice.fcm(self.config.data_only, self.clock.now_ms());
         message["token"] = json!(token);
-        let url = format!("{}/v1/projects/{}/messages:send", self.config.url.trim_end_matches('/'), self.account.project_id);
+        let url =
+            format!("{}/v1/projects/{}/messages:send", self.config.url.trim_end_matches('/'), self.account.project_id);
         let request = Request::post(url)
             .header("authorization", &access.header)
             .header("content-type", "application/json")
@@ -143,7 +154,10 @@ impl Fcm {
         }
         let TokenAnswer { access_token, expires_in } =
             serde_json::from_slice(&answer.body).map_err(|_| Outcome::Down("token_garbled".to_owned(), None))?;
-        Ok(AccessToken { header: format!("Bearer {access_token}"), expires_at_ms: now_ms + expires_in.min(86_400) * 1_000 })
+        Ok(AccessToken {
+            header: format!("Bearer {access_token}"),
+            expires_at_ms: now_ms + expires_in.min(86_400) * 1_000,
+        })
     }
 
     async fn forget(&self, used: &AccessToken) {
@@ -195,12 +209,15 @@ mod tests {
     fn only_what_is_about_the_token_removes_it() {
         let unregistered = json!({ "error": { "status": "NOT_FOUND", "details": [{ "errorCode": "UNREGISTERED" }] } });
         assert_eq!(of(404, &unregistered), Outcome::Gone("UNREGISTERED", None));
-        let mut invalid = json!({ "error": { "status": "INVALID_ARGUMENT", "details": [{ "errorCode": "INVALID_ARGUMENT" }] } });
+        let mut invalid =
+            json!({ "error": { "status": "INVALID_ARGUMENT", "details": [{ "errorCode": "INVALID_ARGUMENT" }] } });
         assert_eq!(of(400, &invalid), Outcome::Refused("INVALID_ARGUMENT".to_owned()));
-        invalid["error"]["details"][1] = json!({ "fieldViolations": [{ "field": "message.token" }] });
+        invalid["error"]["details"] =
+            json!([{ "errorCode": "INVALID_ARGUMENT" }, { "fieldViolations": [{ "field": "message.token" }] }]);
         assert_eq!(of(400, &invalid), Outcome::Gone("INVALID_ARGUMENT", None));
         assert_eq!(of(503, &Value::Null), Outcome::Down("status_503".to_owned(), None));
-        let quota = json!({ "error": { "status": "RESOURCE_EXHAUSTED", "details": [{ "errorCode": "QUOTA_EXCEEDED" }] } });
+        let quota =
+            json!({ "error": { "status": "RESOURCE_EXHAUSTED", "details": [{ "errorCode": "QUOTA_EXCEEDED" }] } });
         assert_eq!(of(429, &quota), Outcome::Down("QUOTA_EXCEEDED".to_owned(), Some(60_000)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use suda_schema::{ChannelId, Seq, UserId};
+use suda_schema::{ChannelId, DeviceId, Seq, UserId};
 
 use super::rows::{CHECK, HeldKey, HeldRow, Lane};
 
@@ -20,6 +20,11 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Nothing has been read yet.
+    pub(super) fn unread() -> Self {
+        Self { more: true, ..Self::default() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -28,9 +33,18 @@ impl Held {
         self.rows.len() >= HELD_MAX
     }
 
-    /// Whether something is held there, so that what comes after must be too.
-    pub(super) fn has(&self, lane: Lane) -> bool {
-        self.first(lane).is_some()
+    /// Where something of a channel is held for a user, so that what comes after must be too.
+    pub(super) fn lanes_of(&self, channel: ChannelId, user: UserId) -> Vec<Lane> {
+        let lane = |what_for, device| Lane { channel, user, what_for, device: DeviceId(device) };
+        let mut lanes = Vec::new();
+        let mut from = HeldKey { lane: lane(CHECK + 1, 0), seq: Seq(0) };
+        let to = HeldKey { lane: lane(u64::MAX, u64::MAX), seq: Seq(u64::MAX) };
+        while let Some((key, _)) = self.rows.range(from..=to).next() {
+            lanes.push(key.lane);
+            let next = Lane { device: DeviceId(key.lane.device.0.saturating_add(1)), ..key.lane };
+            from = HeldKey { lane: next, seq: Seq(0) };
+        }
+        lanes
     }
 
     pub(super) fn first(&self, lane: Lane) -> Option<(HeldKey, &HeldRow)> {
@@ -99,7 +113,7 @@ impl Held {
 
     /// Those about whom somebody is to ask again in this channel are asked about now, because something comes after.
     pub(super) fn hurry_checks(&mut self, channel: ChannelId, user: UserId) -> Vec<(HeldKey, HeldRow)> {
-        let lane = Lane { channel, user, what_for: CHECK, device: suda_schema::DeviceId(0) };
+        let lane = Lane { channel, user, what_for: CHECK, device: DeviceId(0) };
         let (from, to) = (HeldKey { lane, seq: Seq(0) }, HeldKey { lane, seq: Seq(u64::MAX) });
         // One that is being tried already is ahead of what comes.
         if !self.due_of.contains_key(&lane) {
@@ -113,4 +127,3 @@ impl Held {
         self.due.get_mut(usize::try_from(lane.what_for).ok()?)
     }
 }
-

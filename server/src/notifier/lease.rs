@@ -155,7 +155,8 @@ impl Manager {
     async fn beat(&mut self) -> Result<(), ChatError> {
         self.counter += 1;
         let began = Instant::now();
-        let (row, key) = (NodeRow { node: self.ctx.node, counter: self.counter }, keys::push_node(self.lease.incarnation));
+        let (row, key) =
+            (NodeRow { node: self.ctx.node, counter: self.counter }, keys::push_node(self.lease.incarnation));
         let key = &key;
         self.ctx
             .chat

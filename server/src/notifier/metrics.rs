@@ -89,7 +89,11 @@ impl PushMetrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register("push_outcomes", "Requests to push providers, by what became of them", self.outcomes.clone());
         registry.register("push_skipped", "People who were not told of something, by why", self.skipped.clone());
-        registry.register("push_seconds", "From when a push was due to when its provider took it", self.seconds.clone());
+        registry.register(
+            "push_seconds",
+            "From when a push was due to when its provider took it",
+            self.seconds.clone(),
+        );
         registry.register("push_backlog_rows", "Rows of the push outbox at work", self.backlog.clone());
         registry.register("push_held_rows", "Pushes that wait for another try", self.held.clone());
         registry.register("push_oldest_seconds", "Age of the oldest push that is not done", self.oldest.clone());

@@ -45,7 +45,7 @@ impl Outcome {
 
 /// A reason that a provider gave, cut down to what can be a label: nobody else is to choose how many there are.
 #[must_use]
-pub fn known_reason(status: u16, given: Option<&str>, known: &[&'static str]) -> String {
+pub(super) fn known_reason(status: u16, given: Option<&str>, known: &[&'static str]) -> String {
     let found = given.and_then(|given| known.iter().find(|known| **known == given));
     found.map_or_else(|| format!("status_{status}"), |found| (*found).to_owned())
 }

@@ -284,7 +284,11 @@ mod tests {
     fn the_collapse_id_fits_everywhere() {
         let row = OutboxRow::message(ChannelId(u64::MAX >> 1), (Seq(u64::MAX >> 8), 0), UserId(1));
         let words = Words {
-            kind: ChannelKind::Direct, title: String::new(), by_name: String::new(), said: Said::File, reaction: None,
+            kind: ChannelKind::Direct,
+            title: String::new(),
+            by_name: String::new(),
+            said: Said::File,
+            reaction: None,
         };
         assert!(Notice::new(&row, Some(&words), true, 0, 0).unwrap().collapse_id().len() <= 32);
     }

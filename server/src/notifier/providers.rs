@@ -27,7 +27,7 @@ const ORIGINS_MAX: usize = 64;
 
 /// A provider's name, for metrics.
 #[must_use]
-pub fn name(kind: PushKind) -> &'static str {
+pub(super) fn name(kind: PushKind) -> &'static str {
     match kind {
         PushKind::Apns => "apns",
         PushKind::Fcm => "fcm",

@@ -59,6 +59,14 @@ struct Work {
 
 type Person = (ChannelId, UserId);
 
+/// What one person is told of one channel.
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Its first is ready or under way.
+    is_busy: bool,
+}
+
 pub(super) struct Shard {
     number: u64,
     ctx: Arc<Context>,
@@ -74,7 +82,7 @@ pub(super) struct Shard {
     turns: VecDeque<ChannelId>,
     deciding: FuturesUnordered<BoxFuture<'static, Decided>>,
     /// Jobs by person, in their order; the first is at work or ready.
-    people: HashMap<Person, VecDeque<Job>>,
+    people: HashMap<Person, Queue>,
     ready: VecDeque<Person>,
     ready_bulk: VecDeque<Person>,
     flying: FuturesUnordered<BoxFuture<'static, Landed>>,
@@ -105,7 +113,7 @@ impl Shard {
             flying: FuturesUnordered::new(),
             flying_bulk: 0,
             retrying: 0,
-            held: Held { more: true, ..Held::default() },
+            held: Held::unread(),
             effects: VecDeque::new(),
             writing: 0,
         }
@@ -131,6 +139,7 @@ impl Shard {
             if stopping.is_some_and(|until| nothing_left || until <= Instant::now()) {
                 break;
             }
+            let wake_at = self.wake_at();
             tokio::select! {
                 Some(decided) = self.deciding.next(), if !self.deciding.is_empty() => self.decided(decided),
                 Some(landed) = self.flying.next(), if !self.flying.is_empty() => self.landed(landed),
@@ -151,7 +160,7 @@ impl Shard {
                         }
                     }
                 }
-                () = tokio::time::sleep_until(self.wake_at()) => {}
+                () = tokio::time::sleep_until(wake_at) => {}
                 () = stop.cancelled(), if stopping.is_none() => stopping = Some(Instant::now() + LANDING),
             }
             self.show(false);
@@ -163,7 +172,8 @@ impl Shard {
     fn wake_at(&self) -> Instant {
         let now_ms = self.ctx.chat.clock().now_ms();
         let early = self.early.front().map(|(due_ms, ..)| *due_ms);
-        let held = (0..4).filter(|what_for| self.may_retry(*what_for)).filter_map(|what| self.held.next_due_ms(what)).min();
+        let held =
+            (0..4).filter(|what_for| self.may_retry(*what_for)).filter_map(|what| self.held.next_due_ms(what)).min();
         let in_ms = early.into_iter().chain(held).min().map_or(u64::MAX, |due_ms| due_ms.saturating_sub(now_ms));
         // Whatever it is that keeps it from beginning, it is looked at again now and then.
         self.next_poll.min(Instant::now() + Duration::from_millis(in_ms.clamp(5, 1_000)))
@@ -246,7 +256,6 @@ impl Shard {
         while self.flying_bulk < FLYING_BULK_MAX
             && let Some(person) = self.ready_bulk.pop_front()
         {
-            self.flying_bulk += 1;
             self.fly(person);
         }
     }
@@ -280,21 +289,20 @@ impl Shard {
         let person = (job.row.channel, job.user);
         let is_bulk = job.is_bulk;
         let queue = self.people.entry(person).or_default();
-        queue.push_back(job);
-        if queue.len() == 1 {
+        queue.jobs.push_back(job);
+        if !queue.is_busy {
+            queue.is_busy = true;
             if is_bulk { self.ready_bulk.push_back(person) } else { self.ready.push_back(person) }
         }
     }
 
-    /// Begins a person's first job. It leaves its queue when it lands; what stands for it there says so.
+    /// Begins a person's first job.
     fn fly(&mut self, person: Person) {
-        let Some(job) = self.people.get_mut(&person).and_then(VecDeque::pop_front) else { return };
-        let (channel, user) = person;
-        // Only what is not itself the first of its lane comes behind.
+        let Some(job) = self.people.get_mut(&person).and_then(|queue| queue.jobs.pop_front()) else { return };
+        self.flying_bulk += usize::from(job.is_bulk);
+        // The first of a lane does not come behind itself.
         let own = job.held.as_ref().map(|(key, _)| key.lane);
-        let devices = job.facts.as_ref().map(|(facts, _)| facts.tokens.iter().map(|(device, _)| *device));
-        let _ = devices;
-        let behind = self.held.lanes_of(channel, user).into_iter().filter(|lane| Some(*lane) != own).collect();
+        let behind = self.held.lanes_of(person.0, person.1).into_iter().filter(|lane| Some(*lane) != own).collect();
         let all_behind = self.held.more && job.held.is_none();
         self.flying.push(Box::pin(job.run(Arc::clone(&self.ctx), behind, all_behind)));
     }
@@ -318,7 +326,158 @@ impl Shard {
             let (words, facts) = (words.clone(), Some((facts, at_ms)));
             self.enqueue(Job { row: Arc::clone(&row), user, of: Some(key.clone()), held: None, words, facts, is_bulk });
         }
+        if next.is_none() {
+            // What comes after it in this channel is told after it, person by person.
+            let channel = row.channel;
+            let rest = self.channels.get_mut(&channel).map(|queue| {
+                queue.pop_front();
+                queue.len()
+            });
+            match rest {
+                Some(0) | None => drop(self.channels.remove(&channel)),
+                Some(_) => self.turns.push_back(channel),
+            }
+        }
         self.finish_if_done(&key);
+    }
+
+    fn landed(&mut self, landed: Landed) {
+        let Landed { job, ran } = landed;
+        let person = (job.row.channel, job.user);
+        self.flying_bulk -= usize::from(job.is_bulk);
+        self.retrying -= usize::from(job.held.is_some());
+        if let Some(queue) = self.people.get_mut(&person) {
+            match queue.jobs.front().map(|next| next.is_bulk) {
+                Some(true) => self.ready_bulk.push_back(person),
+                Some(false) => self.ready.push_back(person),
+                None => drop(self.people.remove(&person)),
+            }
+        }
+        let now_ms = self.ctx.chat.clock().now_ms();
+        let own = job.held.as_ref().map(|(key, _)| *key);
+        match (ran, own) {
+            (Ran::Later(due_ms), Some(own)) => self.held.schedule(own.lane, due_ms),
+            (Ran::Later(due_ms), None) => self.check_later(&job.row, job.user, due_ms),
+            (Ran::Skip(why), own) => {
+                self.ctx.metrics.skip(why);
+                if let Some(own) = own {
+                    if let (true, Some(kind)) = (why == "expired", kind_of(own.lane.what_for)) {
+                        let push = PushToken { kind, token: String::new(), registered_at_ms: 0 };
+                        self.bury(&job, own.lane.device, &push, why.to_owned());
+                    }
+                    self.free(own, now_ms);
+                }
+            }
+            (Ran::Told(reached), own) => {
+                let is_held =
+                    |device: DeviceId, push: &PushToken| own.map(|own| own.lane) == Some(lane(&job, device, push));
+                // What was to be tried again is no longer to be tried, or comes to be held anew below.
+                let again = reached.iter().any(|(device, push, reached)| is_held(*device, push) && is_failed(reached));
+                if let (Some(own), false) = (own, again) {
+                    self.free(own, now_ms);
+                }
+                for (device, push, reached) in reached {
+                    self.reached(&job, device, push, reached, now_ms);
+                }
+            }
+        }
+        if let Some(key) = &job.of {
+            if let Some(work) = self.works.get_mut(key) {
+                work.left = work.left.saturating_sub(1);
+            }
+            self.finish_if_done(key);
+        }
+    }
+
+    /// What came of telling somebody on one device.
+    fn reached(&mut self, job: &Job, device: DeviceId, push: PushToken, reached: Reached, now_ms: u64) {
+        let key = HeldKey { lane: lane(job, device, &push), seq: job.row.seq };
+        let own = job.held.as_ref().filter(|(own, _)| *own == key).map(|(_, held)| held);
+        let (failures, row) = (own.map_or(0, |held| held.failures), &job.row);
+        let held = |due_ms, failures, why| HeldRow { row: OutboxRow::clone(row), due_ms, failures, why };
+        match reached {
+            Reached::Behind => self.hold(key, held(now_ms, 0, "behind".to_owned())),
+            Reached::By(Outcome::Sent) => {
+                let waited_ms = now_ms.saturating_sub(row.at_ms.saturating_add(self.ctx.config.wait_ms));
+                self.ctx.metrics.seconds.observe(Duration::from_millis(waited_ms).as_secs_f64());
+                if row.what != Told::Read {
+                    self.effects.push_back(Effect::Pushed(row.channel, job.user, row.seq));
+                }
+            }
+            Reached::By(Outcome::Gone(why, until_ms)) => {
+                let provider = name(push.kind);
+                tracing::debug!(provider, why, token = shortened(&push.token), "an address is none any more");
+                self.ctx.metrics.tokens_removed.get_or_create(&ProviderLabel { provider }).inc();
+                let until_ms = until_ms.unwrap_or(push.registered_at_ms);
+                self.effects.push_back(Effect::Gone(job.user, device, push, until_ms));
+            }
+            Reached::By(Outcome::Refused(why)) => self.bury(job, device, &push, why),
+            Reached::By(Outcome::Later(why, after_ms) | Outcome::Down(why, after_ms)) => {
+                let failures = failures.saturating_add(1);
+                let pause_ms = match after_ms {
+                    Some(0) if failures == 1 => 0,
+                    after_ms => {
+                        let backoff = self.ctx.config.backoff.pause_ms(failures, self.ctx.chat.clock());
+                        backoff.max(after_ms.unwrap_or(0))
+                    }
+                };
+                let due_ms = now_ms.saturating_add(pause_ms);
+                if due_ms >= row.at_ms.saturating_add(self.ctx.config.useful_ms) {
+                    self.bury(job, device, &push, why);
+                    if own.is_some() {
+                        self.free(key, now_ms);
+                    }
+                } else {
+                    self.hold(key, held(due_ms, failures, why));
+                }
+            }
+            Reached::By(Outcome::Blocked(until_ms)) => {
+                let due_ms = until_ms.saturating_add(self.ctx.chat.clock().below(300));
+                match own {
+                    Some(_) => self.held.schedule(key.lane, due_ms),
+                    None => self.hold(key, held(due_ms, failures, "blocked".to_owned())),
+                }
+            }
+        }
+    }
+
+    fn bury(&mut self, job: &Job, device: DeviceId, push: &PushToken, why: String) {
+        self.ctx.metrics.dead.get_or_create(&ReasonLabel { reason: why.clone() }).inc();
+        let failures = job.held.as_ref().map_or(0, |(_, held)| held.failures).saturating_add(1);
+        let (row, token) = (OutboxRow::clone(&job.row), shortened(&push.token));
+        let dead = DeadRow { row, user: job.user, device, kind: push.kind, token, why, failures };
+        let clock = self.ctx.chat.clock();
+        let own = u64::from_le_bytes(clock.random());
+        self.effects.push_back(Effect::Dead(clock.now_ms(), own, dead));
+    }
+
+    fn free(&mut self, key: HeldKey, now_ms: u64) {
+        self.effects.push_back(Effect::Free(key));
+        self.held.remove(key, now_ms);
+    }
+
+    /// Writes what waits to be written, from the oldest.
+    fn write(&mut self) -> BoxFuture<'static, Result<bool, ChatError>> {
+        let effects: Vec<Effect> = self.effects.iter().take(EFFECTS_MAX).cloned().collect();
+        self.writing = effects.len();
+        let (ctx, lease, number) = (Arc::clone(&self.ctx), Arc::clone(&self.lease), self.number);
+        Box::pin(async move {
+            let (lease, effects) = (&*lease, &effects[..]);
+            ctx.chat.run_idempotent(|tx| async move { commit::write(&tx, lease, number, effects).await }).await
+        })
+    }
+
+    /// Shows how much there is to do; nothing, once it is somebody else's.
+    fn show(&self, is_over: bool) {
+        let label = ShardLabel { shard: self.number };
+        let gauge = |number: usize| if is_over { 0 } else { i64::try_from(number).unwrap_or(i64::MAX) };
+        let metrics = &self.ctx.metrics;
+        metrics.backlog.get_or_create(&label).set(gauge(self.works.len() + self.early.len()));
+        metrics.held.get_or_create(&label).set(gauge(self.held.len()));
+        let work = self.works.first_key_value().map(|(_, work)| work.row.at_ms);
+        let oldest = work.into_iter().chain(self.held.oldest_at_ms()).min();
+        let age_ms = oldest.map_or(0, |at_ms| self.ctx.chat.clock().now_ms().saturating_sub(at_ms));
+        metrics.oldest.get_or_create(&label).set(gauge(usize::try_from(age_ms / 1_000).unwrap_or(usize::MAX)));
     }
 
     fn check_later(&mut self, row: &OutboxRow, user: UserId, due_ms: u64) {
@@ -346,12 +505,16 @@ impl Shard {
             None => {
                 self.effects.push_back(Effect::Done(key.clone()));
                 self.works.remove(key);
-                let queue = self.channels.entry(channel).or_default();
-                queue.retain(|other| other != key);
-                if queue.is_empty() {
-                    self.channels.remove(&channel);
-                }
             }
         }
     }
+}
+
+fn lane(job: &Job, device: DeviceId, push: &PushToken) -> Lane {
+    Lane { channel: job.row.channel, user: job.user, what_for: what_for(push.kind), device }
+}
+
+/// Whether it is to be tried again.
+fn is_failed(reached: &Reached) -> bool {
+    matches!(reached, Reached::Behind | Reached::By(Outcome::Later(..) | Outcome::Down(..) | Outcome::Blocked(_)))
 }

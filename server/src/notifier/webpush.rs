@@ -196,11 +196,13 @@ mod tests {
         let subscription = Subscription {
             endpoint: "https://push.example/".to_owned(),
             keys: SubscriptionKeys {
-                p256dh: "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4".to_owned(),
+                p256dh: "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+                    .to_owned(),
                 auth: "BTBZMqHH6r4Tts7J_aSIgg".to_owned(),
             },
         };
-        let own = PrivateKey::from_private_key(&ECDH_P256, &decode("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw")).unwrap();
+        let own =
+            PrivateKey::from_private_key(&ECDH_P256, &decode("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw")).unwrap();
         let salt = decode("DGv6ra1nlYgDCS1FRnbzlw").try_into().unwrap();
         let sealed = seal_with(&subscription, b"When I grow up, I want to be a watermelon", &own, salt);
         assert_eq!(

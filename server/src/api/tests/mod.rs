@@ -135,6 +135,7 @@ impl Node {
             certificate,
             sign_up: SignUp::Open,
             cluster: None,
+            web_push_key: None,
         };
         let api = Api::new(ApiParts {
             chat,

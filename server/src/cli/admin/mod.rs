@@ -46,9 +46,37 @@ enum What {
     /// Conversations.
     #[command(subcommand)]
     Channels(Channels),
+    /// Pushes that were given up.
+    #[command(subcommand)]
+    Push(Push),
     /// The key that signs access tokens.
     #[command(subcommand)]
     Keys(Keys),
+}
+
+#[derive(Debug, Subcommand)]
+enum Push {
+    /// List them, oldest first.
+    List(PageArgs),
+    /// Send them again, as if they had just happened.
+    Requeue(Letters),
+    /// Throw them away.
+    Purge {
+        #[command(flatten)]
+        letters: Letters,
+        #[command(flatten)]
+        sure: Sure,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Letters {
+    /// Only this one.
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Only those with this reason.
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -222,6 +250,20 @@ impl What {
             Self::Channels(Channels::Delete { channel: Channel { channel }, sure }) => {
                 sure.check(&format!("the channel {channel}"))?;
                 (Call::new(delete, &["channels", &channel]), show::object)
+            }
+            Self::Push(Push::List(page)) => {
+                let mut call = Call::page("push", &page);
+                call.path.push("dead".to_owned());
+                (call, show::dead_pushes)
+            }
+            Self::Push(Push::Requeue(Letters { id, reason })) => {
+                let body = json!({ "id": id, "reason": reason });
+                (Call::new(post, &["push", "dead", "requeue"]).with(body), show::object)
+            }
+            Self::Push(Push::Purge { letters: Letters { id, reason }, sure }) => {
+                sure.check("a push that was given up")?;
+                let body = json!({ "id": id, "reason": reason });
+                (Call::new(delete, &["push", "dead"]).with(body), show::object)
             }
             Self::Keys(Keys::Rotate { forget_old }) => {
                 (Call::new(post, &["signing-key"]).with(json!({ "forget_old": forget_old })), show::object)

@@ -49,6 +49,11 @@ pub(super) fn devices(value: &Value) -> String {
     table(value, "devices", &["device", "name", "platform", "made_at_ms", "seen_at_ms", "push"])
 }
 
+/// A page of pushes that were given up.
+pub(super) fn dead_pushes(value: &Value) -> String {
+    table(value, "dead", &["id", "reason", "kind", "token", "user", "device", "channel", "seq", "failures"])
+}
+
 /// A page of channels.
 pub(super) fn channels(value: &Value) -> String {
     table(value, "channels", &["channel", "kind", "title", "members", "messages", "head", "last_at_ms"])

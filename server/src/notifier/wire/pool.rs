@@ -178,14 +178,18 @@ impl Line {
     async fn ready(&self, connector: &Connector, origin: &Origin) -> Result<Kept, WireError> {
         let mut kept = self.connection.lock().await;
         match kept.take() {
-            Some(Kept::Shared(mut sender)) if !sender.is_closed() && sender.ready().await.is_ok() => {
-                *kept = Some(Kept::Shared(sender.clone()));
-                return Ok(Kept::Shared(sender));
+            Some(Kept::Shared(mut sender)) => {
+                if sender.ready().await.is_ok() {
+                    *kept = Some(Kept::Shared(sender.clone()));
+                    return Ok(Kept::Shared(sender));
+                }
             }
-            Some(Kept::Alone(mut sender)) if !sender.is_closed() && sender.ready().await.is_ok() => {
-                return Ok(Kept::Alone(sender));
+            Some(Kept::Alone(mut sender)) => {
+                if sender.ready().await.is_ok() {
+                    return Ok(Kept::Alone(sender));
+                }
             }
-            _ => {}
+            None => {}
         }
         match connector.connect(&origin.host, origin.port).await? {
             Connection::H2(sender) => {
