@@ -100,7 +100,9 @@ impl HeldKey {
     pub(super) fn decode(key: &[u8]) -> Result<Self, ChatError> {
         let read = || {
             let mut rest = Unpack::new(key);
-            (rest.text()?, rest.uint()?);
+            // The space and the shard.
+            rest.text()?;
+            rest.uint()?;
             let (channel, user) = (ChannelId(rest.uint()?), UserId(rest.uint()?));
             let (what_for, device, seq) = (rest.uint()?, DeviceId(rest.uint()?), Seq(rest.uint()?));
             Ok::<_, crate::store::tuple::TupleError>(Self { lane: Lane { channel, user, what_for, device }, seq })

@@ -165,7 +165,7 @@ impl Line {
                 let host = origin.text().trim_start_matches("https://").to_owned();
                 let host = http::HeaderValue::try_from(host).map_err(|_| WireError::NoAddress(String::new()))?;
                 request.headers_mut().insert(header::HOST, host);
-                let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse();
+                let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse();
                 *request.uri_mut() = path.map_err(|_| WireError::NoAddress(String::new()))?;
                 let answer = answer(sender.send_request(request).await).await?;
                 *self.connection.lock().await = Some(Kept::Alone(sender));
@@ -179,13 +179,15 @@ impl Line {
         let mut kept = self.connection.lock().await;
         match kept.take() {
             Some(Kept::Shared(mut sender)) => {
-                if sender.ready().await.is_ok() {
+                let is_ready = sender.ready().await.is_ok();
+                if is_ready {
                     *kept = Some(Kept::Shared(sender.clone()));
                     return Ok(Kept::Shared(sender));
                 }
             }
             Some(Kept::Alone(mut sender)) => {
-                if sender.ready().await.is_ok() {
+                let is_ready = sender.ready().await.is_ok();
+                if is_ready {
                     return Ok(Kept::Alone(sender));
                 }
             }
