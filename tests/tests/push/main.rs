@@ -1,0 +1,8 @@
+//! Pushes, from the append to a stand-in for the provider that checks what the real one does.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod crowd;
+mod failing;
+mod told;
+mod world;
