@@ -47,6 +47,8 @@ if fdb=$(scripts/find-foundationdb.sh); then
   # The tests of this build have it built anew without, under its own name.
   cp "$built/suda" "$built/suda-foundationdb"
   SUDA_BIN=$(realpath "$built/suda-foundationdb") cargo test -p suda-tests --features foundationdb --test cluster -- --nocapture
+  # One at a time: they load the machine, and some measure.
+  SUDA_BIN=$(realpath "$built/suda-foundationdb") cargo test -p suda-tests --features foundationdb --test cluster_load -- --nocapture --test-threads 1
 else
   skipped+=("the FoundationDB tests, those of several nodes among them: no fdbserver and libfdb_c found. docs/operations.md says how to point to them.")
 fi

@@ -10,70 +10,33 @@ use suda_schema::control::{ControlDown, ControlUp, PresenceQuery, Status};
 use suda_schema::open::Start;
 use suda_schema::{ChannelId, CloseCode, ErrorCode, Seq};
 use suda_tests::client::Kind;
-use suda_tests::foundationdb::FoundationDb;
-use suda_tests::node::NodeProcess;
+use suda_tests::cluster::{Cluster, HASTY};
 use suda_tests::people::{Device, Hi, Person, View, message, new_id};
 use tokio::time::Instant;
 
 /// What is promised of permissions.
 const WITHIN: Duration = Duration::from_secs(1);
-/// Nodes that are soon taken for dead.
-const HASTY: &[(&str, &str)] =
-    &[("cluster.beat_ms", "250"), ("cluster.dead_after_ms", "2000"), ("session.presence_grace_ms", "5000")];
-
-struct Cluster {
-    fdb: FoundationDb,
-    nodes: Vec<NodeProcess>,
-}
-
-impl Cluster {
-    async fn start(count: usize) -> Self {
-        let fdb = FoundationDb::start();
-        let mut nodes = Vec::new();
-        for _ in 0..count {
-            nodes.push(fdb.node(HASTY).await);
-        }
-        let cluster = Self { fdb, nodes };
-        cluster.named(0, count).await;
-        cluster
+/// A room of three, each of them on another node and by another transport.
+async fn room(cluster: &Cluster) -> (ChannelId, Vec<Person>, Vec<Device>, Vec<View>) {
+    let mut people = Vec::new();
+    for (node, name) in cluster.nodes.iter().zip(["ann", "bob", "cho"]) {
+        people.push(node.sign_up(name).await);
     }
-
-    /// Waits until discovery of this node names so many.
-    async fn named(&self, at: usize, count: usize) -> Duration {
-        let begun = Instant::now();
-        loop {
-            let discovery = self.nodes[at].call("GET", "/v1/discovery", None, None).await.json();
-            let named = discovery["nodes"].as_array().unwrap().len();
-            if named == count {
-                return begun.elapsed();
-            }
-            assert!(begun.elapsed() < Duration::from_secs(30), "{named} instead of {count}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    let channel = cluster.nodes[0].group(&people[0], "room", &[&people[1], &people[2]]).await;
+    let (mut devices, mut views) = (Vec::new(), Vec::new());
+    for ((node, who), kind) in cluster.nodes.iter().zip(&people).zip([Kind::Quic, Kind::WebTransport, Kind::WebSocket])
+    {
+        let device = Device::connect(node, kind, who).await;
+        views.push(device.attach(channel, Start::Tail(0)).await);
+        devices.push(device);
     }
-
-    /// A room of three, each of them on another node and by another transport.
-    async fn room(&self) -> (ChannelId, Vec<Person>, Vec<Device>, Vec<View>) {
-        let mut people = Vec::new();
-        for (node, name) in self.nodes.iter().zip(["ann", "bob", "cho"]) {
-            people.push(node.sign_up(name).await);
-        }
-        let channel = self.nodes[0].group(&people[0], "room", &[&people[1], &people[2]]).await;
-        let (mut devices, mut views) = (Vec::new(), Vec::new());
-        for ((node, who), kind) in self.nodes.iter().zip(&people).zip([Kind::Quic, Kind::WebTransport, Kind::WebSocket])
-        {
-            let device = Device::connect(node, kind, who).await;
-            views.push(device.attach(channel, Start::Tail(0)).await);
-            devices.push(device);
-        }
-        (channel, people, devices, views)
-    }
+    (channel, people, devices, views)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_on_three_nodes_chat_as_if_on_one() {
-    let cluster = Cluster::start(3).await;
-    let (channel, people, mut devices, mut views) = cluster.room().await;
+    let cluster = Cluster::start(3, HASTY).await;
+    let (channel, people, mut devices, mut views) = room(&cluster).await;
     let mut last = Seq::ZERO;
     for round in 0..10 {
         for view in &mut views {
@@ -112,8 +75,8 @@ async fn people_on_three_nodes_chat_as_if_on_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_node_had_is_with_the_others() {
-    let mut cluster = Cluster::start(3).await;
-    let (channel, people, mut devices, mut views) = cluster.room().await;
+    let mut cluster = Cluster::start(3, HASTY).await;
+    let (channel, people, mut devices, mut views) = room(&cluster).await;
     for view in &mut views {
         view.say("before").await.unwrap();
     }
@@ -157,8 +120,8 @@ async fn what_a_killed_node_had_is_with_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_stood_still_says_nothing_old() {
-    let cluster = Cluster::start(3).await;
-    let (channel, people, _devices, mut views) = cluster.room().await;
+    let cluster = Cluster::start(3, HASTY).await;
+    let (channel, people, _devices, mut views) = room(&cluster).await;
     let before = views[0].say("before").await.unwrap().seq;
     views[1].until(before).await.unwrap();
     // Somebody who stays a member, on the node that will stand still.
@@ -191,8 +154,8 @@ async fn a_node_that_stood_still_says_nothing_old() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_gone_for_a_while_loses_nothing() {
-    let mut cluster = Cluster::start(3).await;
-    let (_, _, _devices, mut views) = cluster.room().await;
+    let mut cluster = Cluster::start(3, HASTY).await;
+    let (_, _, _devices, mut views) = room(&cluster).await;
     let before = views[0].say("before").await.unwrap().seq;
     for view in &mut views {
         view.until(before).await.unwrap();
@@ -232,11 +195,11 @@ async fn a_store_that_is_gone_for_a_while_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_drains_is_left_in_peace() {
-    let mut cluster = Cluster::start(2).await;
+    let mut cluster = Cluster::start(2, HASTY).await;
     let draining = cluster.fdb.node(&[HASTY, &[("node.drain_ms", "4000")]].concat()).await;
     cluster.nodes.push(draining);
     cluster.named(0, 3).await;
-    let (channel, people, mut devices, mut views) = cluster.room().await;
+    let (channel, people, mut devices, mut views) = room(&cluster).await;
     let cursor = views[0].say("before").await.unwrap().seq;
     views[2].until(cursor).await.unwrap();
     let mut leaving = cluster.nodes.pop().unwrap();
@@ -259,8 +222,8 @@ async fn a_node_that_drains_is_left_in_peace() {
 /// From a send on one node to its delivery on another, beside what the store takes for one commit.
 #[tokio::test(flavor = "multi_thread")]
 async fn delivery_takes_little_longer_than_a_commit() {
-    let cluster = Cluster::start(3).await;
-    let (_, _, _devices, mut views) = cluster.room().await;
+    let cluster = Cluster::start(3, HASTY).await;
+    let (_, _, _devices, mut views) = room(&cluster).await;
     let (mut acked, mut delivered) = (Vec::new(), Vec::new());
     let (one, rest) = views.split_at_mut(1);
     for round in 0..200 {

@@ -165,6 +165,12 @@ impl NodeProcess {
         self.http
     }
 
+    /// What connects to it, and trusts its certificate.
+    #[must_use]
+    pub fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     /// The data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {

@@ -78,7 +78,11 @@ impl Device {
 
     /// The same with more to say, if the node takes it.
     pub async fn try_connect(node: &NodeProcess, kind: Kind, who: &Person, hi: Hi) -> anyhow::Result<Self> {
-        let link = node.try_connect(kind).await?;
+        Self::begin(node.try_connect(kind).await?, who, hi).await
+    }
+
+    /// Says hello on a link, if the node takes it.
+    pub async fn begin(link: RawClient, who: &Person, hi: Hi) -> anyhow::Result<Self> {
         let mut control = link.open().await?;
         control.send(&hello(&who.access, hi)).await?;
         let welcome = match control.recv().await? {
