@@ -121,8 +121,14 @@ impl Chat {
 
     /// Takes some of the devices offline that are there by this node's links, and says whether there were any. For a
     /// node that starts, about its former life, and for whoever finds a dead node: to be called until there are none.
-    pub async fn presence_sweep(&self, node: u16) -> Result<bool, ChatError> {
+    /// Nothing is done once the row `while_there` is not there any more.
+    pub async fn presence_sweep(&self, node: u16, while_there: Option<&[u8]>) -> Result<bool, ChatError> {
         self.run_idempotent(|tx| async move {
+            if let Some(key) = while_there
+                && tx.get(key).await?.is_none()
+            {
+                return Ok(false);
+            }
             let page = tx.range(keys::all_on_node(node).limit(SWEEP_ROWS)).await?;
             for (key, _) in &page.rows {
                 let (user, device) = keys::on_node_of(key).ok_or(ChatError::BadRow("device of a node"))?;

@@ -1,4 +1,5 @@
-//! Sweeps up after nodes that are gone. Every node does, and each step does nothing the second time.
+//! Sweeps up after nodes that are gone. Every node does, side by side, so each step first finds in its own transaction that
+//! the node is still to be swept: once another has finished, the number may be a new node's, whose rows are not to be touched.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -40,30 +41,37 @@ pub(super) async fn run(cluster: Cluster, chat: Chat) {
 
 /// Clears what a node has left: at once what has others write for it, then, when its users have had the time to come back
 /// elsewhere, their presence.
-async fn sweep(inner: &Inner, chat: &Chat, number: u16, users_too: bool) -> Result<(), ChatError> {
+pub(super) async fn sweep(inner: &Inner, chat: &Chat, number: u16, users_too: bool) -> Result<(), ChatError> {
     let store = &inner.store;
     while sweep_interest(store, number).await? {}
     if !users_too {
         return Ok(());
     }
-    while chat.presence_sweep(number).await? {}
+    while chat.presence_sweep(number, Some(&keys::gone_node(number))).await? {}
     // Nobody marks or rings for it any more: those who might have conflicted with the sweep of its interest.
     let done = |txn: Txn| async move {
+        if txn.get(&keys::gone_node(number)).await?.is_none() {
+            return Ok(false);
+        }
         for range in [keys::inbox(number), keys::passing(number)] {
             txn.clear_range(range.begin(), range.end());
         }
         txn.clear(keys::bell(number));
         txn.clear(keys::gone_node(number));
-        Ok::<_, StoreError>(())
+        Ok::<_, StoreError>(true)
     };
-    store.run_idempotent(done).await?;
-    tracing::info!(node = number, "what a node had left is swept away");
+    if store.run_idempotent(done).await? {
+        tracing::info!(node = number, "what a node had left is swept away");
+    }
     Ok(())
 }
 
 async fn sweep_interest(store: &Store, number: u16) -> Result<bool, StoreError> {
     store
         .run_idempotent(|txn| async move {
+            if txn.get(&keys::gone_node(number)).await?.is_none() {
+                return Ok(false);
+            }
             let page = txn.range(keys::all_heard(number).limit(SWEEP_ROWS)).await?;
             for (key, _) in &page.rows {
                 txn.clear(key);

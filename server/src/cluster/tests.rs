@@ -217,6 +217,29 @@ async fn a_dead_node_is_noticed_swept_and_its_number_is_free_again() {
     assert_eq!(again.cluster.number(), number);
 }
 
+/// Whoever is late with sweeping up after a node leaves those alone who have its number by then.
+#[tokio::test(start_paused = true)]
+async fn a_late_sweep_spares_the_next_node_with_the_number() {
+    let store = Store::memory();
+    let (a, b) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await);
+    let number = b.kill().await;
+    until("its rows are gone", async || rows_of(&store, number).await == 0).await;
+    let next = TestNode::join(&store, 3).await;
+    assert_eq!(next.cluster.number(), number);
+    let (one, _, channel) = people(&a).await;
+    let here = testing::sign_up(&a.chat, "three").await;
+    let topic = Topic::Channel(channel);
+    next.listen(topic).await;
+    let link = LinkId { node: number, number: 1 };
+    next.chat.presence_set(here.user, here.device, link, Some(Activity::Active)).await.unwrap();
+    // As a node that has read before that it is gone.
+    sweep::sweep(&a.cluster.inner, &a.chat, number, true).await.unwrap();
+    let before = next.ears.rung(topic);
+    a.send(channel, one, 1).await.unwrap();
+    until("it hears it", async || next.ears.rung(topic) > before).await;
+    assert_eq!(next.chat.presence_of(here.user, &[here.user]).await.unwrap()[0].status, Status::Online);
+}
+
 async fn rows_of(store: &Store, node: u16) -> usize {
     store
         .read(|txn| async move {

@@ -101,7 +101,7 @@ impl Node {
         let chat = Chat::among(peers, store.clone(), clock.clone(), number, bell.clone(), chat_config)?;
         chat.warm_up().await?;
         // Whatever this node's former life has left behind is offline.
-        while chat.presence_sweep(number).await? {}
+        while chat.presence_sweep(number, None).await? {}
 
         let limiter = Arc::new(RateLimiter::new(clock.clone()));
         let hub_metrics = HubMetrics::default();
@@ -261,7 +261,7 @@ impl Node {
                 // Its users may be with other nodes soon: those sweep what is left.
                 Some(cluster) => cluster.leave().await?,
                 // The sessions have said so themselves; this is for those that were cut off.
-                None => while self.chat.presence_sweep(self.number).await.unwrap_or(false) {},
+                None => while self.chat.presence_sweep(self.number, None).await.unwrap_or(false) {},
             }
             clockwork::write(&self.store, &self.clock).await
         };

@@ -152,7 +152,7 @@ async fn a_dead_nodes_devices_are_swept() {
     }
     rung.take();
     let mut steps = 0;
-    while chat.presence_sweep(LINK.node).await.unwrap() {
+    while chat.presence_sweep(LINK.node, None).await.unwrap() {
         steps += 1;
     }
     assert_eq!(steps, 2);
