@@ -20,7 +20,7 @@ use crate::chat::telling::{Facts, Words};
 /// What is known of somebody is good for so long.
 const FRESH_MS: u64 = 300;
 /// How long the store is left alone after an error.
-const STORE_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Somebody is to be told of something.
 pub(super) struct Job {

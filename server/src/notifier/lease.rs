@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
@@ -38,6 +38,12 @@ impl Lease {
     }
 }
 
+/// What works on a shard.
+struct Worker {
+    task: Id,
+    stop: CancellationToken,
+}
+
 /// Takes shards and lets them go.
 pub(super) struct Manager {
     ctx: Arc<Context>,
@@ -45,8 +51,8 @@ pub(super) struct Manager {
     counter: u64,
     /// What others were last seen to say, and since when.
     seen: HashMap<[u8; 16], (u64, Instant)>,
-    working: BTreeMap<u64, CancellationToken>,
-    tasks: JoinSet<u64>,
+    working: BTreeMap<u64, Worker>,
+    tasks: JoinSet<()>,
     swept_at: Option<Instant>,
 }
 
@@ -69,15 +75,15 @@ impl Manager {
             }
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
-                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.ended(ended.ok()),
+                Some(ended) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => drop(self.ended(ended)),
                 () = stop.cancelled() => break,
             }
         }
-        for token in self.working.values() {
-            token.cancel();
+        for worker in self.working.values() {
+            worker.stop.cancel();
         }
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Ok(shard) = ended {
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            if let Some(shard) = self.ended(ended) {
                 let _ = self.let_go(shard).await;
             }
         }
@@ -89,13 +95,13 @@ impl Manager {
         let _ = goodbye.await;
     }
 
-    fn ended(&mut self, shard: Option<u64>) {
-        match shard {
-            Some(shard) => drop(self.working.remove(&shard)),
-            // A bug: it is not known whose. All are taken again.
-            None => self.working.retain(|_, stop| !stop.is_cancelled()),
-        }
+    /// Nobody works on a shard any more, also where the work has ended with a panic: which one it was.
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) -> Option<u64> {
+        let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
+        let shard = self.working.iter().find(|(_, worker)| worker.task == task).map(|(shard, _)| *shard)?;
+        self.working.remove(&shard);
         self.ctx.metrics.shards.set(i64::try_from(self.working.len()).unwrap_or(i64::MAX));
+        Some(shard)
     }
 
     async fn round(&mut self) -> Result<(), ChatError> {
@@ -146,8 +152,8 @@ impl Manager {
             self.let_go(shard).await?;
         }
         let too_many = self.working.len().saturating_sub(share);
-        for (_, stop) in self.working.iter().rev().filter(|(_, stop)| !stop.is_cancelled()).take(too_many) {
-            stop.cancel();
+        for worker in self.working.values().rev().filter(|worker| !worker.stop.is_cancelled()).take(too_many) {
+            worker.stop.cancel();
         }
         self.sweep(&dead).await
     }
@@ -187,13 +193,10 @@ impl Manager {
 
     fn work_on(&mut self, shard: u64) {
         let stop = CancellationToken::new();
-        self.working.insert(shard, stop.clone());
-        self.ctx.metrics.shards.set(i64::try_from(self.working.len()).unwrap_or(i64::MAX));
         let work = Shard::new(shard, Arc::clone(&self.ctx), Arc::clone(&self.lease));
-        self.tasks.spawn(async move {
-            work.run(stop).await;
-            shard
-        });
+        let task = self.tasks.spawn(work.run(stop.clone())).id();
+        self.working.insert(shard, Worker { task, stop });
+        self.ctx.metrics.shards.set(i64::try_from(self.working.len()).unwrap_or(i64::MAX));
     }
 
     async fn let_go(&self, shard: u64) -> Result<(), ChatError> {
@@ -235,4 +238,34 @@ async fn look(tx: &Tx) -> Result<Seen, ChatError> {
         }
     }
     Ok((nodes, leases))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::testing;
+    use crate::notifier::{NotifierConfig, Providers, PushMetrics};
+    use crate::store::Store;
+
+    fn manager(store: &Store, node: u16) -> Manager {
+        let (chat, _) = testing::over(store.clone(), testing::config());
+        let (config, metrics) = (NotifierConfig::default(), PushMetrics::default());
+        let providers = Providers::new(&config, chat.clock().clone(), metrics.clone()).unwrap();
+        Manager::new(Arc::new(Context { chat, node, config, providers, metrics }))
+    }
+
+    #[tokio::test]
+    async fn a_shard_whose_work_has_panicked_is_worked_on_again() {
+        let mut manager = manager(&Store::memory(), 1);
+        manager.round().await.unwrap();
+        assert_eq!(manager.working.len() as u64, OUTBOX_SHARDS);
+        let task = manager.tasks.spawn(async { panic!("a bug") }).id();
+        manager.working.get_mut(&3).unwrap().task = task;
+        let ended = manager.tasks.join_next_with_id().await.unwrap();
+        assert_eq!(manager.ended(ended), Some(3));
+        // Let go in one round, taken in the next.
+        manager.round().await.unwrap();
+        manager.round().await.unwrap();
+        assert!(manager.working.contains_key(&3) && manager.working[&3].task != task);
+    }
 }

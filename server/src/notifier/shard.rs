@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use super::commit::{self, EFFECTS_MAX, Effect};
 use super::held::{HELD_MAX, Held};
-use super::job::{Decided, Job, Landed, Ran, Reached, decide_page};
+use super::job::{Decided, Job, Landed, Ran, Reached, STORE_PAUSE, decide_page};
 use super::lease::Lease;
 use super::metrics::{ProviderLabel, ReasonLabel, ShardLabel};
 use super::outcome::Outcome;
@@ -92,6 +92,8 @@ pub(super) struct Shard {
     effects: VecDeque<Effect>,
     /// How many of them are being written.
     writing: usize,
+    /// Not before, because it has just failed.
+    write_at: Instant,
 }
 
 impl Shard {
@@ -116,6 +118,7 @@ impl Shard {
             held: Held::unread(),
             effects: VecDeque::new(),
             writing: 0,
+            write_at: Instant::now(),
         }
     }
 
@@ -128,11 +131,11 @@ impl Shard {
             if may_begin {
                 if let Err(error) = self.read_on().await {
                     tracing::warn!(%error, shard = self.number, "the push outbox can't be read");
-                    self.next_poll = Instant::now() + Duration::from_millis(500);
+                    self.next_poll = Instant::now() + STORE_PAUSE;
                 }
                 self.begin();
             }
-            if writing.is_none() && !self.effects.is_empty() {
+            if writing.is_none() && !self.effects.is_empty() && self.write_at <= Instant::now() {
                 writing = Some(self.write());
             }
             let nothing_left = self.flying.is_empty() && self.effects.is_empty() && writing.is_none();
@@ -156,7 +159,7 @@ impl Shard {
                         }
                         Err(error) => {
                             tracing::warn!(%error, shard = self.number, "what became of pushes can't be written");
-                            tokio::time::sleep(Duration::from_millis(500)).await;
+                            self.write_at = Instant::now() + STORE_PAUSE;
                         }
                     }
                 }
@@ -211,7 +214,6 @@ impl Shard {
     }
 
     async fn load_held(&mut self) -> Result<(), ChatError> {
-        self.held.more = false;
         let mut next = Some(keys::all_push_held(self.number).snapshot());
         while let Some(range) = next.filter(|_| !self.held.is_full()) {
             let range = &range;
@@ -224,7 +226,8 @@ impl Shard {
             }
             next = page.next();
         }
-        self.held.more |= self.held.is_full();
+        // Only now: what could not be read is read another time.
+        self.held.more = self.held.is_full();
         Ok(())
     }
 
