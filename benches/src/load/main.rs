@@ -137,7 +137,10 @@ async fn work(
         None => pacing = Some(work::paced(args, senders, run)?),
     }
     tokio::time::sleep(seconds(args.warm_up_seconds)).await;
-    run.meter.is_measuring.store(true, Ordering::Relaxed);
+    // Where there is a pace, it goes by when each was meant to be sent.
+    if pacing.is_none() {
+        run.meter.is_measuring.store(true, Ordering::Relaxed);
+    }
     let (began, client_began, server_began) = (Instant::now(), Usage::own()?, usage_of(server.as_ref())?);
     if args.scenario == Scenario::Storm {
         let every = seconds(args.seconds / f64::from(args.storms + 1));
@@ -149,11 +152,11 @@ async fn work(
     }
     let ends = began + seconds(args.seconds);
     tokio::time::sleep_until(ends.into()).await;
-    run.meter.is_measuring.store(false, Ordering::Relaxed);
     drop(sending.take());
     if let Some(pacing) = pacing {
         tokio::task::spawn_blocking(move || pacing.join()).await?.ok().context("the pacing thread has panicked")?;
     }
+    run.meter.is_measuring.store(false, Ordering::Relaxed);
     let is_same_server = !(args.kill && args.scenario == Scenario::Storm);
     Ok(Worked { began, client_began, server_began, is_same_server })
 }
