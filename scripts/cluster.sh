@@ -18,7 +18,7 @@ if ! found=$(scripts/find-foundationdb.sh); then
   cat >&2 <<'SAY'
 NOT STARTED: several nodes need FoundationDB, and there is none on this machine.
 
-Get it: packages of the server and the client (7.3) are at https://github.com/apple/foundationdb/releases, for Debian and Ubuntu
+Get it: the FoundationDB project has packages of the server and the client (7.3) for Debian and Ubuntu among its releases,
   foundationdb-clients_7.3.*_amd64.deb and foundationdb-server_7.3.*_amd64.deb
 The service that they start is not needed; this script runs an fdbserver of its own. Without root, unpack fdbserver, fdbcli and
 libfdb_c.so into a folder, and say where they are:
