@@ -47,7 +47,7 @@ struct Worker {
 /// Takes shards and lets them go.
 pub(super) struct Manager {
     ctx: Arc<Context>,
-    lease: Arc<Lease>,
+    pub(super) lease: Arc<Lease>,
     counter: u64,
     /// What others were last seen to say, and since when.
     seen: HashMap<[u8; 16], (u64, Instant)>,
@@ -243,20 +243,12 @@ async fn look(tx: &Tx) -> Result<Seen, ChatError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::testing;
-    use crate::notifier::{NotifierConfig, Providers, PushMetrics};
+    use crate::notifier::context;
     use crate::store::Store;
-
-    fn manager(store: &Store, node: u16) -> Manager {
-        let (chat, _) = testing::over(store.clone(), testing::config());
-        let (config, metrics) = (NotifierConfig::default(), PushMetrics::default());
-        let providers = Providers::new(&config, chat.clock().clone(), metrics.clone()).unwrap();
-        Manager::new(Arc::new(Context { chat, node, config, providers, metrics }))
-    }
 
     #[tokio::test]
     async fn a_shard_whose_work_has_panicked_is_worked_on_again() {
-        let mut manager = manager(&Store::memory(), 1);
+        let mut manager = Manager::new(context(Store::memory()));
         manager.round().await.unwrap();
         assert_eq!(manager.working.len() as u64, OUTBOX_SHARDS);
         let task = manager.tasks.spawn(async { panic!("a bug") }).id();

@@ -97,3 +97,12 @@ fn https(url: &str) -> anyhow::Result<()> {
     anyhow::ensure!(wire::Origin::of(&uri).is_some(), "it must begin with https://");
     Ok(())
 }
+
+/// What a notifier without providers stands on.
+#[cfg(test)]
+fn context(store: crate::store::Store) -> Arc<Context> {
+    let (chat, _) = crate::chat::testing::over(store, crate::chat::testing::config());
+    let (config, metrics) = (NotifierConfig::default(), PushMetrics::default());
+    let providers = Providers::new(&config, chat.clock().clone(), metrics.clone()).unwrap();
+    Arc::new(Context { chat, node: 1, config, providers, metrics })
+}

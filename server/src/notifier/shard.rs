@@ -521,3 +521,35 @@ fn lane(job: &Job, device: DeviceId, push: &PushToken) -> Lane {
 fn is_failed(reached: &Reached) -> bool {
     matches!(reached, Reached::Behind | Reached::By(Outcome::Later(..) | Outcome::Down(..) | Outcome::Blocked(_)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::notifier::{context, lease};
+    use crate::store::{Faults, Store};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_is_read_once_the_store_is_there_again() {
+        let away = Arc::new(AtomicBool::new(false));
+        let ctx = context(Store::memory_that_goes_away(Faults::default(), away.clone()));
+        let lane = Lane { channel: ChannelId(16), user: UserId(1), what_for: CHECK, device: DeviceId(0) };
+        let row = OutboxRow::message(lane.channel, (suda_schema::Seq(5), 1), UserId(2));
+        let key = HeldKey { lane, seq: row.seq };
+        let held = HeldRow { row, due_ms: u64::MAX, failures: 0, why: String::new() };
+        let (held, lease) = (&held, Arc::clone(&lease::Manager::new(Arc::clone(&ctx)).lease));
+        let write = ctx.chat.run_idempotent(|tx| async move {
+            tx.set_row(key.encode(), held);
+            Ok(())
+        });
+        write.await.unwrap();
+        let number = crate::chat::outbox::shard_of(lane.channel);
+        let mut shard = Shard::new(number, Arc::clone(&ctx), lease);
+        away.store(true, Ordering::SeqCst);
+        assert!(shard.read_on().await.is_err());
+        away.store(false, Ordering::SeqCst);
+        shard.read_on().await.unwrap();
+        assert!(shard.held.first(lane).is_some());
+    }
+}
