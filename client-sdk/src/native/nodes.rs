@@ -77,13 +77,14 @@ impl Bases {
         }
     }
 
-    /// What discovery has named, in its order; whether that is news. Nothing leads from TLS to a place without it.
+    /// What discovery has named, in its order, before what it named earlier; whether that is news. A node that is not named
+    /// may start again where it was, when those that are named now are gone. Nothing leads from TLS to a place without it.
     pub(super) fn learn(&self, named: Vec<Base>) -> bool {
         let mut state = self.lock();
         let Some(first) = state.all.first().cloned() else { return false };
         let is_plain = first.url.scheme() == "http";
         let mut all = vec![first];
-        for base in named {
+        for base in named.into_iter().chain(state.all.iter().skip(1).cloned()) {
             let is_safe = is_plain || base.url.scheme() == "https";
             if is_safe && all.len() <= KNOWN_MAX && all.iter().all(|known| known.url != base.url) {
                 all.push(base);
@@ -262,11 +263,13 @@ mod tests {
         bases.failed(&other("a"));
         bases.failed(&other("a"));
         assert_eq!(order(), "bca", "a late failure changes nothing");
-        // The app's own address stays, and so does the one that works.
+        // The app's own address stays, the one that works is still asked first, and what is not named any more comes last.
         bases.learn(vec![other("d"), other("b")]);
-        assert_eq!(order(), "bad");
-        bases.learn(vec![other("d")]);
-        assert_eq!(order(), "ad");
+        assert_eq!(order(), "bcad");
+        assert!(!bases.learn(vec![other("d")]));
+        bases.failed(&other("b"));
+        bases.failed(&other("c"));
+        assert_eq!(order(), "adbc");
         bases.learn((0..100).map(|number| other(&format!("n{number}"))).collect());
         assert_eq!(bases.in_order().len(), 1 + KNOWN_MAX);
     }
