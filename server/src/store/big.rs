@@ -78,7 +78,7 @@ impl Txn {
     pub async fn get_big_start(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         let Some(first) = self.get_snapshot(key).await? else { return Ok(None) };
         let value = Assembly::begin(Bytes::copy_from_slice(key), first)?;
-        Ok(value.parts.into_iter().next())
+        Ok(Some(value.first))
     }
 
     /// A page of values that [`Txn::set_big`] has stored. Limits count whole values; none is cut in half. The range
@@ -144,7 +144,9 @@ fn chunk_span(key: &[u8]) -> (Vec<u8>, Vec<u8>) {
 /// A value whose rows come one by one, in order.
 struct Assembly {
     key: Bytes,
-    parts: Vec<Bytes>,
+    first: Bytes,
+    /// What follows. Most values have nothing there, and cost no allocation.
+    others: Vec<Bytes>,
     follow: usize,
 }
 
@@ -154,31 +156,33 @@ impl Assembly {
             return Err(damaged(&key));
         }
         let follow = usize::from(row.get_u8());
-        Ok(Self { key, parts: vec![row], follow })
+        Ok(Self { key, first: row, others: Vec::new(), follow })
     }
 
     fn push(&mut self, key: &[u8], mut row: Bytes) -> Result<(), StoreError> {
-        if self.is_complete() || key != chunk_key(&self.key, self.parts.len()) || row.first() != Some(&CONTINUES) {
+        if self.is_complete() || key != chunk_key(&self.key, self.others.len() + 1) || row.first() != Some(&CONTINUES) {
             return Err(damaged(&self.key));
         }
         row.advance(1);
-        self.parts.push(row);
+        self.others.push(row);
         Ok(())
     }
 
     fn is_complete(&self) -> bool {
-        self.parts.len() > self.follow
+        self.others.len() == self.follow
     }
 
     fn done(self) -> Result<(Bytes, Bytes), StoreError> {
         if !self.is_complete() {
             return Err(damaged(&self.key));
         }
-        let value = match <[Bytes; 1]>::try_from(self.parts) {
-            Ok([only]) => only,
-            Err(parts) => parts.concat().into(),
-        };
-        Ok((self.key, value))
+        if self.others.is_empty() {
+            return Ok((self.key, self.first));
+        }
+        let mut value = BytesMut::with_capacity(self.first.len() + self.others.iter().map(Bytes::len).sum::<usize>());
+        value.extend_from_slice(&self.first);
+        self.others.iter().for_each(|part| value.extend_from_slice(part));
+        Ok((self.key, value.freeze()))
     }
 }
 

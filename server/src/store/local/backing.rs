@@ -38,6 +38,7 @@ pub(super) struct Update {
 pub(super) trait View: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
 
-    /// The first rows of a span, or the last ones, in that order. Fewer than `limit` only where there are no more.
-    fn rows(&self, span: &Span, reverse: bool, limit: usize) -> Result<Vec<Row>, StoreError>;
+    /// The first rows of a span, or the last ones, in that order. Fewer than `limit` only where there are no more, or where
+    /// their values have so many bytes already.
+    fn rows(&self, span: &Span, reverse: bool, limit: usize, bytes: usize) -> Result<Vec<Row>, StoreError>;
 }

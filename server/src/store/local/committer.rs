@@ -261,7 +261,7 @@ impl Batch {
     fn removals(&self, span: &Span, writes: &mut Vec<(Bytes, Option<Bytes>)>) -> Result<(), StoreError> {
         let mut rest = span.clone();
         loop {
-            let rows: Vec<Row> = self.base.rows(&rest, false, CLEAR_ROWS)?;
+            let rows: Vec<Row> = self.base.rows(&rest, false, CLEAR_ROWS, usize::MAX)?;
             if let Some((last, _)) = rows.last() {
                 rest.0 = after_key(last).into();
             }

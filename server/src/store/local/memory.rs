@@ -54,15 +54,21 @@ impl View for MemoryView {
         Ok(rows.by_key.get(key).and_then(|versions| value_at(versions, self.version)).cloned())
     }
 
-    fn rows(&self, (begin, end): &Span, reverse: bool, limit: usize) -> Result<Vec<Row>, StoreError> {
+    fn rows(&self, (begin, end): &Span, reverse: bool, limit: usize, bytes: usize) -> Result<Vec<Row>, StoreError> {
         let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
         rows.readable(self.version)?;
         let span = rows.by_key.range(begin.clone()..end.clone());
         let there = |(key, versions): (&Bytes, &Vec<_>)| Some((key.clone(), value_at(versions, self.version)?.clone()));
+        let mut read = 0;
+        let wanted = |(_, value): &Row| {
+            let is_wanted = read < bytes;
+            read += value.len();
+            is_wanted
+        };
         Ok(if reverse {
-            span.rev().filter_map(there).take(limit).collect()
+            span.rev().filter_map(there).take(limit).take_while(wanted).collect()
         } else {
-            span.filter_map(there).take(limit).collect()
+            span.filter_map(there).take(limit).take_while(wanted).collect()
         })
     }
 }

@@ -96,7 +96,8 @@ impl LocalTxn {
         let snapshot = self.snapshot(&mut state)?;
         let span = (range.begin, range.end);
         state.readable(&span, snapshot.version)?;
-        let fetch = Fetch::new(Arc::clone(&snapshot.view), span.clone(), range.reverse, range.limit_rows);
+        let wanted = (range.limit_rows, range.limit_bytes);
+        let fetch = Fetch::new(Arc::clone(&snapshot.view), span.clone(), range.reverse, wanted);
         let mut merged = Merged { base: fetch, overlay: &state.overlay, own: own_writes(&state, &span, range.reverse) };
         let mut page = Page::default();
         let mut bytes = 0;
@@ -288,21 +289,23 @@ struct Fetch {
     reverse: bool,
     fetched: VecDeque<Row>,
     rows: usize,
+    bytes: usize,
 }
 
 impl Fetch {
-    fn new(view: Arc<dyn View>, span: Span, reverse: bool, rows_wanted: usize) -> Self {
+    fn new(view: Arc<dyn View>, span: Span, reverse: bool, (rows_wanted, bytes): (usize, usize)) -> Self {
         // One more than is wanted says whether there is more.
         let rows = rows_wanted.saturating_add(1).min(FETCH_ROWS_MAX);
-        Self { view, rest: Some(span), reverse, fetched: VecDeque::new(), rows }
+        Self { view, rest: Some(span), reverse, fetched: VecDeque::new(), rows, bytes }
     }
 
     fn peek(&mut self) -> Result<Option<&Bytes>, StoreError> {
         while self.fetched.is_empty()
             && let Some(span) = self.rest.take()
         {
-            let rows = self.view.rows(&span, self.reverse, self.rows)?;
-            if let (Some((last, _)), true) = (rows.last(), rows.len() == self.rows) {
+            let rows = self.view.rows(&span, self.reverse, self.rows, self.bytes)?;
+            let read = rows.iter().map(|(_, value)| value.len()).sum::<usize>();
+            if let (Some((last, _)), true) = (rows.last(), rows.len() == self.rows || read >= self.bytes) {
                 self.rest = Some(if self.reverse { (span.0, last.clone()) } else { (after_key(last).into(), span.1) });
             }
             self.rows = self.rows.saturating_mul(2).clamp(FETCH_MORE_ROWS_MIN, FETCH_ROWS_MAX);
@@ -329,14 +332,14 @@ mod tests {
             Ok(None)
         }
 
-        fn rows(&self, (begin, end): &Span, reverse: bool, limit: usize) -> Result<Vec<Row>, StoreError> {
+        fn rows(&self, (begin, end): &Span, reverse: bool, limit: usize, bytes: usize) -> Result<Vec<Row>, StoreError> {
             self.0.lock().unwrap().push(limit);
             let keys = (0..100).map(|key: u8| Bytes::copy_from_slice(&[key])).filter(|key| begin <= key && key < end);
             let mut rows: Vec<Row> = keys.map(|key| (key.clone(), key)).collect();
             if reverse {
                 rows.reverse();
             }
-            rows.truncate(limit);
+            rows.truncate(limit.min(bytes));
             Ok(rows)
         }
     }
@@ -346,7 +349,7 @@ mod tests {
         for reverse in [false, true] {
             let view = Arc::new(Rows::default());
             let all = || (Bytes::new(), Bytes::from_static(&[0xff]));
-            let mut fetch = Fetch::new(Arc::<Rows>::clone(&view), all(), reverse, 1);
+            let mut fetch = Fetch::new(Arc::<Rows>::clone(&view), all(), reverse, (1, usize::MAX));
             let mut keys = Vec::new();
             for _ in 0..2 {
                 assert!(fetch.peek().unwrap().is_some());
@@ -362,5 +365,19 @@ mod tests {
             assert!(keys.into_iter().eq(0..100));
             assert_eq!(*view.0.lock().unwrap(), [2, 16, 32, 64], "more at a time where those were not enough");
         }
+    }
+
+    #[test]
+    fn no_more_bytes_are_read_than_a_page_may_have_and_all_can_be() {
+        let view = Arc::new(Rows::default());
+        let all = (Bytes::new(), Bytes::from_static(&[0xff]));
+        let mut fetch = Fetch::new(Arc::<Rows>::clone(&view), all, false, (1_000, 30));
+        let mut keys = Vec::new();
+        while fetch.peek().unwrap().is_some() {
+            assert!(fetch.fetched.len() <= 30);
+            keys.extend(fetch.take().map(|(key, _)| key[0]));
+        }
+        assert!(keys.into_iter().eq(0..100));
+        assert_eq!(view.0.lock().unwrap().len(), 4);
     }
 }

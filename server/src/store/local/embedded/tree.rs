@@ -198,17 +198,19 @@ impl View for TreeView {
         self.read(|opened| Ok(self.snapshot.get(&opened.rows, key)?.map(Bytes::from)))
     }
 
-    fn rows(&self, (begin, end): &Span, reverse: bool, limit: usize) -> Result<Vec<Row>, StoreError> {
+    fn rows(&self, (begin, end): &Span, reverse: bool, limit: usize, bytes: usize) -> Result<Vec<Row>, StoreError> {
         if begin >= end {
             return Ok(Vec::new());
         }
         self.read(|opened| {
             let mut found = self.snapshot.range::<&[u8], _>(&opened.rows, &begin[..]..&end[..]);
-            let mut rows = Vec::new();
+            let (mut rows, mut read) = (Vec::new(), 0);
             while rows.len() < limit
+                && read < bytes
                 && let Some(row) = if reverse { found.next_back() } else { found.next() }
             {
                 let (key, value) = row.into_inner()?;
+                read += value.len();
                 rows.push((key.into(), value.into()));
             }
             Ok(rows)
