@@ -168,13 +168,13 @@ impl Core {
 
     /// The link in use gives no sign of life, or does so again.
     pub(super) fn stalled(&mut self, now_ms: u64, stalled: bool) {
-        let kind = self.connection.current_mut().map(|link| link.kind);
+        let link = self.connection.current_mut().map(|link| (link.kind, link.node));
         match (self.connection.replace, stalled) {
             (None | Some(Replace::Moving), true) => {
                 self.connection.replace = Some(Replace::Stalled);
                 self.avoid(now_ms, self.connection.current);
-                if let Some(kind) = kind.filter(|kind| kind.is_udp()) {
-                    self.connection.memory.failed(kind, now_ms.saturating_add(self.config.remember_ms));
+                if let Some((kind, node)) = link.filter(|(kind, _)| kind.is_udp()) {
+                    self.connection.memory.failed(kind, node, now_ms.saturating_add(self.config.remember_ms));
                 }
                 if !self.connection.is_trying() {
                     self.connection.dial_at_ms = Some(now_ms);
@@ -186,8 +186,8 @@ impl Core {
                 self.connection.dial_at_ms = None;
                 self.connection.discovering_until_ms = None;
                 self.end_race(None);
-                if let Some(kind) = kind {
-                    self.connection.memory.worked(kind, now_ms.saturating_add(self.config.remember_ms));
+                if let Some((kind, node)) = link {
+                    self.connection.memory.worked(kind, node, now_ms.saturating_add(self.config.remember_ms));
                 }
             }
             _ => {}
@@ -207,8 +207,8 @@ impl Core {
             self.detach_all();
             self.leave_link(now_ms, old, CloseCode::NORMAL);
         }
-        if let Some(kind) = self.connection.links.get(&link).map(|link| link.kind) {
-            self.connection.memory.worked(kind, now_ms.saturating_add(self.config.remember_ms));
+        if let Some((kind, node)) = self.connection.links.get(&link).map(|link| (link.kind, link.node)) {
+            self.connection.memory.worked(kind, node, now_ms.saturating_add(self.config.remember_ms));
         }
     }
 
@@ -358,8 +358,8 @@ impl Core {
     pub(super) fn give_up(&mut self, now_ms: u64, link: LinkId, code: CloseCode) {
         self.effects.push_back(Effect::Close { link, code });
         self.avoid(now_ms, Some(link));
-        if let Some(kind) = self.connection.links.get(&link).map(|link| link.kind) {
-            self.connection.memory.failed(kind, now_ms.saturating_add(self.config.remember_ms));
+        if let Some((kind, node)) = self.connection.links.get(&link).map(|link| (link.kind, link.node)) {
+            self.connection.memory.failed(kind, node, now_ms.saturating_add(self.config.remember_ms));
         }
         self.connection.left_ms = Some(now_ms);
         self.lost(now_ms, link, None, None);

@@ -10,20 +10,24 @@ use super::io::{Candidate, Kind, LinkId};
 pub(super) struct Memory {
     /// What worked last, and until when that counts.
     good: Option<(Kind, u64)>,
-    /// What did not work lately though it connected, or stalled.
-    bad: BTreeMap<Kind, u64>,
+    /// What did not work lately though it connected, or stalled: until when that counts, and to which node it was.
+    bad: BTreeMap<Kind, (u64, u16)>,
     /// The node that was left or fell silent, and until when it comes last.
     left: Option<(u16, u64)>,
 }
 
 impl Memory {
-    pub(super) fn worked(&mut self, kind: Kind, until_ms: u64) {
-        self.good = Some((kind, until_ms));
+    /// A link to this node stands. What did not work to another one says nothing any more, and neither does what took its
+    /// place: it may have been the node.
+    pub(super) fn worked(&mut self, kind: Kind, node: u16, until_ms: u64) {
         self.bad.remove(&kind);
+        let known = self.bad.len();
+        self.bad.retain(|_, (_, of)| *of == node);
+        self.good = (known == self.bad.len()).then_some((kind, until_ms));
     }
 
-    pub(super) fn failed(&mut self, kind: Kind, until_ms: u64) {
-        self.bad.insert(kind, until_ms);
+    pub(super) fn failed(&mut self, kind: Kind, node: u16, until_ms: u64) {
+        self.bad.insert(kind, (until_ms, node));
         self.good = self.good.filter(|(good, _)| *good != kind);
     }
 
@@ -39,7 +43,7 @@ impl Memory {
 
     fn rank(&self, kind: Kind, now_ms: u64) -> i8 {
         let good = self.good.is_some_and(|(good, until_ms)| good == kind && now_ms < until_ms);
-        let bad = self.bad.get(&kind).is_some_and(|until_ms| now_ms < *until_ms);
+        let bad = self.bad.get(&kind).is_some_and(|(until_ms, _)| now_ms < *until_ms);
         i8::from(bad) - i8::from(good)
     }
 
@@ -207,16 +211,28 @@ mod tests {
     #[test]
     fn what_worked_is_first_until_the_network_changes() {
         let mut memory = Memory::default();
-        memory.worked(Kind::WebSocket, 1_000);
+        memory.worked(Kind::WebSocket, 1, 1_000);
         assert_eq!(order(&memory, false)[0].0, Kind::WebSocket);
         memory.forget();
         assert_eq!(order(&memory, false)[0].0, Kind::Quic);
-        memory.failed(Kind::Quic, 1_000);
-        memory.failed(Kind::WebTransport, 1_000);
+        memory.failed(Kind::Quic, 1, 1_000);
+        memory.failed(Kind::WebTransport, 1, 1_000);
         assert_eq!(order(&memory, false)[0].0, Kind::WebSocket);
-        memory.failed(Kind::Quic, 50);
-        memory.failed(Kind::WebTransport, 50);
+        memory.failed(Kind::Quic, 1, 50);
+        memory.failed(Kind::WebTransport, 1, 50);
         assert_eq!(order(&memory, false)[0].0, Kind::Quic, "what is long ago does not count");
+    }
+
+    #[test]
+    fn what_failed_to_a_node_that_is_gone_does_not_count() {
+        let mut memory = Memory::default();
+        memory.failed(Kind::Quic, 7, 1_000);
+        memory.worked(Kind::WebSocket, 7, 1_000);
+        assert_eq!(order(&memory, false)[0].0, Kind::WebSocket, "the node is there: it is the network");
+        memory.worked(Kind::WebSocket, 3, 1_000);
+        assert_eq!(order(&memory, false)[0].0, Kind::Quic, "it may have been the node");
+        memory.worked(Kind::WebSocket, 3, 1_000);
+        assert_eq!(order(&memory, false)[0].0, Kind::WebSocket);
     }
 
     #[test]
