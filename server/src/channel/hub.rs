@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use suda_schema::control::Typing;
 use suda_schema::{ChannelId, ClientMsgId, CloseCode, ErrorCode, Seq, UserId, WireError};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 use super::config::HubConfig;
+use super::hot::Hot;
 use super::log::Log;
 use super::metrics::HubMetrics;
 use super::news::{News, NewsRing};
@@ -44,6 +45,10 @@ pub(super) struct Hub {
     slots: RwLock<Vec<Arc<Slot>>>,
     pub(super) news: NewsRing,
     pub(super) positions: Positions,
+    /// Where other nodes write to the channel too: who appends for all.
+    pub(super) hot: Hot,
+    /// The bell was rung.
+    rung: Notify,
     /// When it was last used.
     used_at_ms: AtomicU64,
 }
@@ -59,6 +64,8 @@ struct Work {
     handled: u64,
     /// Something was appended elsewhere while it was not known here where the log ended.
     missed: bool,
+    /// Other nodes may have handed something over.
+    handed: bool,
 }
 
 /// A send that waits for its turn.
@@ -70,7 +77,7 @@ pub(super) struct Waiting {
 
 /// What the task is to do next.
 pub(super) enum Job {
-    /// Append these.
+    /// Append these, and what other nodes have handed over.
     Append(Vec<Waiting>),
     /// Read what was appended elsewhere.
     Refresh,
@@ -86,6 +93,8 @@ impl Hub {
             slots: RwLock::default(),
             news: NewsRing::new(shared.config.news_max),
             positions: Positions::default(),
+            hot: Hot::default(),
+            rung: Notify::new(),
             used_at_ms: AtomicU64::new(shared.log.now_ms()),
             shared,
         }
@@ -112,6 +121,26 @@ impl Hub {
         let mut work = self.work();
         work.rings += 1;
         self.ensure_running(work);
+        self.rung.notify_one();
+    }
+
+    /// Resolves when there is a ring to be looked after.
+    pub(super) async fn rung(&self) {
+        while !self.is_rung() {
+            self.rung.notified().await;
+        }
+    }
+
+    fn is_rung(&self) -> bool {
+        let work = self.work();
+        work.rings > work.handled
+    }
+
+    /// Other nodes may have handed sends over to this one.
+    pub(super) fn ring_handed(self: &Arc<Self>) {
+        let mut work = self.work();
+        work.handed = true;
+        self.ensure_running(work);
     }
 
     fn ensure_running(self: &Arc<Self>, mut work: MutexGuard<'_, Work>) {
@@ -128,10 +157,11 @@ impl Hub {
             return Some(Job::Refresh);
         }
         let config = &self.shared.config;
+        let bytes_max = self.hot.batch_bytes_max(config.batch_bytes_max);
         let mut batch = Vec::with_capacity(work.waiting.len().min(config.batch_sends_max));
         let mut bytes = 0;
         while let Some(next) = work.waiting.front() {
-            let full = batch.len() >= config.batch_sends_max || bytes + next.bytes > config.batch_bytes_max;
+            let full = batch.len() >= config.batch_sends_max || bytes + next.bytes > bytes_max;
             if full && !batch.is_empty() {
                 break;
             }
@@ -142,7 +172,7 @@ impl Hub {
         if work.waiting.is_empty() {
             work.waiting.shrink_to(16);
         }
-        if batch.is_empty() {
+        if !std::mem::take(&mut work.handed) && batch.is_empty() {
             work.running = false;
             return None;
         }

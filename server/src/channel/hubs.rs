@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt, stream};
 use suda_schema::codec::Codec;
 use suda_schema::control::Typing;
 use suda_schema::{ChannelId, ErrorCode, UserId, WireError};
@@ -13,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::attachment::Attachment;
 use super::config::HubConfig;
+use super::hot;
 use super::hub::{Hub, Reply, Shared};
 use super::log::Log;
 use super::metrics::HubMetrics;
@@ -30,6 +32,8 @@ const LOOK_FOR_ROOM_MS: u64 = 100;
 const HUBS_FULL_WAIT_MS: u64 = 2_000;
 /// How often it is looked whether the hubs have come to rest.
 const REST_POLL_MS: u64 = 5;
+/// For so many channels at once the lead is given up.
+const STEPS_AT_ONCE: usize = 64;
 
 /// All active channels. Cheap to clone.
 #[derive(Clone)]
@@ -126,6 +130,16 @@ impl Hubs {
             }
         };
         tokio::time::timeout(limit, rest).await.is_ok()
+    }
+
+    /// Appends no longer for other nodes, so that nobody waits for one that stops.
+    pub async fn step_down(&self) {
+        let mut leading = Vec::new();
+        for shard in &self.inner.shards {
+            leading.extend(lock(shard).values().filter(|hub| hub.hot.leads().is_some()).cloned());
+        }
+        let stepping = leading.iter().map(|hub| hot::step_down(hub));
+        stream::iter(stepping).buffer_unordered(STEPS_AT_ONCE).collect::<()>().await;
     }
 
     fn hub(&self, channel: ChannelId) -> Result<Arc<Hub>, WireError> {

@@ -37,6 +37,12 @@ pub struct HubMetrics {
     pub unknown_outcomes: Counter,
     /// Times that a hub read what was appended elsewhere.
     pub refreshes: Counter,
+    /// Times that this node began to append to a channel for others too.
+    pub leads: Counter,
+    /// Sends handed to a node that appends for all.
+    pub handed: Counter,
+    /// Times that such a node was too late, and this one appended itself.
+    pub handed_late: Counter,
     /// Times that attachments were woken.
     pub wakes: Counter,
     /// Typing and position changes that an attachment was too slow for.
@@ -61,6 +67,9 @@ impl Default for HubMetrics {
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 19)),
             unknown_outcomes: Counter::default(),
             refreshes: Counter::default(),
+            leads: Counter::default(),
+            handed: Counter::default(),
+            handed_late: Counter::default(),
             wakes: Counter::default(),
             news_missed: Counter::default(),
             tail_bytes: Gauge::default(),
@@ -86,6 +95,9 @@ impl HubMetrics {
         let unknown = self.unknown_outcomes.clone();
         registry.register("append_unknown_outcomes", "Batches tried again as their outcome was unknown", unknown);
         registry.register("hub_refreshes", "Reads of what was appended elsewhere", self.refreshes.clone());
+        registry.register("hub_leads", "Times that this node began to append for others", self.leads.clone());
+        registry.register("sends_handed", "Sends handed to a node that appends for all", self.handed.clone());
+        registry.register("sends_handed_late", "Times that such a node was too late", self.handed_late.clone());
         registry.register("attachment_wakes", "Times that attachments were woken", self.wakes.clone());
         registry.register(
             "news_missed",

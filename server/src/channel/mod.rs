@@ -10,6 +10,7 @@
 //! | [`hubs`] | all active channels: made on demand, dropped when nobody uses them |
 //! | [`hub`] | one channel: queue, tail, listeners |
 //! | [`worker`] | the task that appends and reads what others appended; it runs only while there is something to do |
+//! | [`hot`] | who appends, where several nodes write to the channel |
 //! | [`tail`], [`batch`] | the newest entries as shared frames, bounded |
 //! | [`attachment`], [`slot`] | a cursor, and what waits for one listener |
 //! | [`news`], [`positions`] | what is not in the log: typing, members' positions |
@@ -26,6 +27,7 @@
 mod attachment;
 mod batch;
 mod config;
+mod hot;
 mod hub;
 mod hubs;
 mod log;

@@ -7,9 +7,11 @@ use suda_schema::entry::{Entry, MemberChange, What};
 use suda_schema::{Seq, WireError};
 
 use super::batch::{DELETE_KIND, MEMBER_KIND, kind_of};
+use super::hot;
 use super::hub::{Hub, Job, Reply, Waiting};
 use crate::chat::ChatError;
 use crate::chat::append::{AppendOutcome, Publish};
+use crate::chat::hot::Beside;
 use crate::chat::row::StoredEntry;
 use crate::store::StoreError;
 
@@ -56,16 +58,22 @@ async fn append(hub: &Arc<Hub>, batch: Vec<Waiting>) {
         batch.into_iter().map(|waiting| (waiting.publish, waiting.reply)).unzip();
     let metrics = &hub.shared.metrics;
     let begun = Instant::now();
-    let appended = hub.shared.log.append(hub.channel, &sends).await;
-    metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
-    #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
-    metrics.batch_sends.observe(sends.len() as f64);
+    let beside = hot::hand_over(hub, &sends).await;
+    let appended = hub.shared.log.append(hub.channel, &sends, beside).await;
+    if !sends.is_empty() {
+        metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
+        metrics.batch_sends.observe(sends.len() as f64);
+    }
+    if let Ok(outcome) = &appended {
+        hub.hot.appended(outcome, !sends.is_empty());
+    }
     match appended {
         Ok(outcome) => commit(hub, outcome, replies).await,
         // Sends that are too much for one transaction together may not be one by one.
         Err(ChatError::Store(StoreError::TooLarge { .. })) if sends.len() > 1 => {
             for (send, reply) in sends.iter().zip(replies) {
-                match hub.shared.log.append(hub.channel, std::slice::from_ref(send)).await {
+                match hub.shared.log.append(hub.channel, std::slice::from_ref(send), Beside::Nothing).await {
                     Ok(outcome) => commit(hub, outcome, vec![reply]).await,
                     Err(error) => refuse(hub, &error, vec![reply]),
                 }
@@ -73,6 +81,7 @@ async fn append(hub: &Arc<Hub>, batch: Vec<Waiting>) {
         }
         Err(error) => refuse(hub, &error, replies),
     }
+    hot::settle(hub).await;
 }
 
 fn refuse(hub: &Hub, error: &ChatError, replies: Vec<Reply>) {
@@ -135,7 +144,7 @@ fn reply_all(hub: &Hub, results: Vec<Result<suda_schema::channel::Ack, WireError
 }
 
 /// Finds out what the bell was rung for, and reads that.
-async fn refresh(hub: &Arc<Hub>) {
+pub(super) async fn refresh(hub: &Arc<Hub>) {
     let rings = hub.rings();
     let Some(head) = listened_head(hub) else { return hub.handled_to(rings) };
     hub.shared.metrics.refreshes.inc();

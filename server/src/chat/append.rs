@@ -9,14 +9,18 @@
 //! What only appends write (retry rows, own messages, entries) is read by snapshot: the conflict on the head covers it.
 //! Reads go out side by side: one round for a plain message, a second one for what the first one asks for.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::{try_join, try_join_all, try_join3, try_join4};
+use serde::{Deserialize, Serialize};
 use suda_schema::channel::{Ack, NewMessage, Op, Send};
 use suda_schema::entry::{Body, Message, React, Role, What};
 use suda_schema::{ChannelId, ClientMsgId, DeviceId, Seq, UserId, WireError};
 
 use super::draft::Draft;
+use super::hot::{self, Beside, Lead};
 use super::members::may_post;
 use super::outbox::{OutboxRow, Told};
 use super::row::{ChannelRow, MemberRow, OwnRow, RetryRow, StoredEntry};
@@ -31,7 +35,7 @@ pub const BATCH_SENDS_MAX: usize = 256;
 pub const BATCH_BYTES_MAX: usize = 3 << 20;
 
 /// Something to be appended, and who sends it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Publish {
     /// Who.
     pub user: UserId,
@@ -74,16 +78,41 @@ pub struct AppendOutcome {
     pub entries: Vec<StoredEntry>,
     /// The channel's head after the batch.
     pub head: Seq,
+    /// How often a transaction had to be run again.
+    pub retries: u32,
+    /// Which node appends for all, if one does.
+    pub led_by: Option<Lead>,
+    /// The nodes whose sends were appended with these.
+    pub handed_by: Vec<u16>,
 }
 
 impl Chat {
     /// Appends everything that may be appended. A send that is refused, or was made at an earlier try, is a result and
     /// no failure of the others; an error is one of all, and nothing was appended, unless it is an unknown commit.
     pub async fn append(&self, channel: ChannelId, sends: &[Publish]) -> Result<AppendOutcome, ChatError> {
+        self.append_beside(channel, sends, Beside::Nothing).await
+    }
+
+    /// The same for a channel that several nodes write to.
+    pub async fn append_beside(
+        &self,
+        channel: ChannelId,
+        sends: &[Publish],
+        beside: Beside,
+    ) -> Result<AppendOutcome, ChatError> {
         let mut outcome = AppendOutcome::default();
-        while outcome.results.len() < sends.len() {
+        let mut looks = matches!(beside, Beside::Lead(_));
+        while outcome.results.len() < sends.len() || std::mem::take(&mut looks) {
             let rest = sends.get(outcome.results.len()..).unwrap_or_default();
-            match self.run_idempotent(|tx| async move { step(&tx, channel, rest).await }).await {
+            let tries = AtomicU32::new(0);
+            let step = self.run_idempotent(|tx| {
+                tries.fetch_add(1, Ordering::Relaxed);
+                async move { step(&tx, channel, rest, beside).await }
+            });
+            let step = step.await;
+            looks = false;
+            outcome.retries += tries.into_inner().saturating_sub(1);
+            match step {
                 Ok(step) => outcome.add(step),
                 Err(error) if outcome.results.is_empty() => return Err(error),
                 // What an earlier step has appended is durable and must be told.
@@ -97,6 +126,8 @@ impl Chat {
 impl AppendOutcome {
     fn add(&mut self, step: Step) {
         self.results.extend(step.results);
+        self.led_by = step.led_by;
+        self.handed_by.extend(step.handed_by);
         self.head = step.head;
         // Seqs only grow: after a gap nothing follows on the last entry any more.
         let follows = match (self.entries.last(), step.entries.first()) {
@@ -110,26 +141,49 @@ impl AppendOutcome {
 }
 
 /// What one transaction did: at least one of the sends, perhaps all.
+#[derive(Default)]
 struct Step {
     results: Vec<Result<Ack, WireError>>,
     entries: Vec<StoredEntry>,
     head: Seq,
+    led_by: Option<Lead>,
+    handed_by: Vec<u16>,
 }
 
-async fn step(tx: &Tx, channel: ChannelId, sends: &[Publish]) -> Result<Step, ChatError> {
-    let sends = first_that_fit(sends);
-    let mut batch = Batch::read(tx, channel, sends).await?;
+async fn step(tx: &Tx, channel: ChannelId, sends: &[Publish], beside: Beside) -> Result<Step, ChatError> {
+    let own = first_that_fit(sends);
+    let mut handed = match beside {
+        Beside::Lead(lead) => hot::handed(tx, channel, lead).await?,
+        Beside::Back | Beside::Nothing => hot::Handed::default(),
+    };
+    if beside == Beside::Back {
+        hot::take_back(tx, channel)?;
+    }
+    let mut sends = Cow::Borrowed(own);
+    if !handed.sends.is_empty() {
+        sends.to_mut().append(&mut handed.sends);
+    } else if own.is_empty() {
+        return Ok(Step { led_by: hot::led_by(tx, channel).await?, ..Step::default() });
+    }
+    let (mut batch, led_by) = try_join(Batch::read(tx, channel, &sends), hot::led_by(tx, channel)).await?;
     let verdicts: Vec<_> = sends.iter().map(|publish| batch.admit(publish)).collect();
     let pending = |(publish, verdict): (_, &Result<_, _>)| matches!(verdict, Ok(Admitted::New)).then_some(publish);
     let pending: Vec<_> = sends.iter().zip(&verdicts).map(pending).collect();
     batch.read_on(tx, &pending).await?;
-    let taken = sends.iter().zip(verdicts).take(batch.targets.taken);
-    let results = taken.map(|(publish, verdict)| {
+    let taken = batch.targets.taken;
+    let judged = sends.iter().zip(verdicts).take(taken).map(|(publish, verdict)| {
         verdict.and_then(|admitted| batch.apply(tx, publish, admitted)).map_err(|error| error.to_wire())
     });
-    let results = results.collect();
+    let mut results: Vec<_> = judged.collect();
+    // Who has handed them over sees for themselves what became of theirs.
+    results.truncate(own.len());
+    let mut handed_by = Vec::new();
+    for (node, _) in handed.ends.into_iter().filter(|(_, end)| own.len() + end <= taken) {
+        tx.clear(keys::handed(channel, node));
+        handed_by.push(node);
+    }
     let head = batch.draft.head().seq;
-    Ok(Step { results, entries: batch.draft.write(tx)?, head })
+    Ok(Step { results, entries: batch.draft.write(tx)?, head, led_by, handed_by })
 }
 
 /// The front of the sends that goes into one transaction: at least one.

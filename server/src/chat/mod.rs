@@ -28,6 +28,7 @@ pub mod export;
 pub mod friends;
 pub mod history;
 #[cfg(test)]
+pub mod hot;
 mod identity_tests;
 pub mod ids;
 pub mod invites;

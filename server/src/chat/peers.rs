@@ -10,6 +10,9 @@ use super::{ChatError, Topic, Tx};
 
 /// The nodes that share this node's store.
 pub trait Peers: Send + Sync {
+    /// This node's number among others; none if there can't be others.
+    fn number(&self) -> Option<u16>;
+
     /// Reads in the transaction that this node may still write. To be awaited before the commit.
     fn fence<'a>(&'a self, tx: &'a Tx) -> BoxFuture<'a, Result<(), ChatError>>;
 
@@ -36,6 +39,10 @@ pub struct Alone;
 
 impl Peers for Alone {
     fn fence<'a>(&'a self, _tx: &'a Tx) -> BoxFuture<'a, Result<(), ChatError>> {
+    fn number(&self) -> Option<u16> {
+        None
+    }
+
         Box::pin(std::future::ready(Ok(())))
     }
 

@@ -57,9 +57,14 @@ pub(crate) fn faulty_chat_with(faults: Faults, config: ChatConfig) -> (Chat, Run
 
 /// A chat over this store, configured so.
 pub(crate) fn over(store: Store, config: ChatConfig) -> (Chat, Rung) {
+    on_node(store, 1, config)
+}
+
+/// The same on the node of this number: each node draws other random numbers.
+pub(crate) fn on_node(store: Store, node: u16, config: ChatConfig) -> (Chat, Rung) {
     let rung = Rung::default();
-    let chat = Chat::new(store, Clock::manual(NOW_MS, 1), 1, Arc::new(rung.clone()), config).unwrap();
-    (chat, rung)
+    let clock = Clock::manual(NOW_MS, node.into());
+    (Chat::new(store, clock, node, Arc::new(rung.clone()), config).unwrap(), rung)
 }
 
 /// The password of everybody.

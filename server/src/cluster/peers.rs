@@ -10,6 +10,10 @@ use super::{Cluster, inbox};
 use crate::chat::{ChatError, Peers, Topic, Tx};
 
 impl Peers for Cluster {
+    fn number(&self) -> Option<u16> {
+        Some(Cluster::number(self))
+    }
+
     fn fence<'a>(&'a self, tx: &'a Tx) -> BoxFuture<'a, Result<(), ChatError>> {
         Box::pin(async move { Ok(self.inner.member.fence(tx).await?) })
     }

@@ -246,6 +246,8 @@ impl Node {
         if !self.hubs.at_rest(left()).await {
             tracing::warn!("some messages were still waiting to be written; their senders will send them again");
         }
+        // What it can't give up in time is taken from it.
+        let _ = tokio::time::timeout(left(), self.hubs.step_down()).await;
         self.serving.shutdown(left()).await;
         if let Some(http3) = &self.http3 {
             http3.close(0u32.into(), b"this node stops");

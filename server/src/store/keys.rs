@@ -1,4 +1,4 @@
-//! The whole key layout, here, in `nodes` and in `pushes`.
+//! The whole key layout, here, in `hot`, in `nodes` and in `pushes`.
 //!
 //! Keys are tuples (see [`tuple`](super::tuple)) that begin with the name of their table, so that `fdbcli` shows
 //! `\x02member\x00\x15\x07\x15\x09` for user 9 in channel 7. One function makes each key, one each range that is
@@ -40,6 +40,8 @@
 //! | `retry` | channel, user, client_msg_id | seq and time of the entry it made | append |
 //! | `own` | channel, user, seq | how many messages of their own up to here | append |
 //! | `wrote` | user, channel | nothing: the user has sent messages there, member still or not | append |
+//! | `hot` | channel, name | which node appends for all, and how often something was handed to it | append |
+//! | `handed` | channel, node number | sends that a node hands to the one that appends for all | append |
 //! | `member` | channel, user | role and since when | roster |
 //! | `staff` | channel, user | the same again, of those whose role is above `member` | roster |
 //! | `banned` | channel, user | since when and by whom | members |
@@ -68,9 +70,11 @@ use suda_schema::{ChannelId, ClientMsgId, DeviceId, MediaId, Seq, UserId};
 use super::Range;
 use super::tuple::{Pack, Unpack};
 
+mod hot;
 mod nodes;
 mod pushes;
 
+pub use hot::*;
 pub use nodes::*;
 pub use pushes::*;
 
@@ -614,8 +618,10 @@ pub fn cursors(user: UserId, device: DeviceId) -> Range {
 /// Everything that lies under a channel's id, for when it is deleted. Its members' lists are theirs.
 #[must_use]
 pub fn all_of_channel(channel: ChannelId) -> Vec<Range> {
-    const TABLES: [&str; 12] =
-        ["pulse", "log", "edits", "react", "thread", "retry", "own", "member", "staff", "banned", "mark", "pushed"];
+    const TABLES: [&str; 14] = [
+        "pulse", "log", "edits", "react", "thread", "retry", "own", "hot", "handed", "member", "staff", "banned",
+        "mark", "pushed",
+    ];
     TABLES.iter().map(|name| Range::children(table(name).uint(channel.0).done())).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Hubs over a chat in memory.
 
+mod hot;
 mod property;
 mod rules;
 
