@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use suda_schema::channel::ChannelDown;
+use suda_schema::control::{ControlDown, ControlUp, PresenceQuery, SetActivity, Status};
 use suda_schema::entry::What;
-use suda_schema::open::Start;
-use suda_schema::{CloseCode, ErrorCode, Seq};
+use suda_schema::open::{Activity, Start};
+use suda_schema::{CloseCode, ErrorCode, Seq, UserId};
 use suda_tests::client::Kind;
 use suda_tests::node::NodeProcess;
 use suda_tests::people::{Device, Hi, PASSWORD, Person, View};
@@ -142,7 +143,7 @@ async fn a_changed_password_cuts_off_all_other_devices() {
     // The device that changed it goes on with its new token.
     let renewed = scene.guest.with(&login);
     let token = renewed.access.clone();
-    let frame = suda_schema::control::ControlUp::Authenticate(suda_schema::control::Authenticate { token });
+    let frame = ControlUp::Authenticate(suda_schema::control::Authenticate { token });
     if own.control.send(&frame).await.is_err() || own.ping().await.is_err() {
         own = Device::connect(&scene.node, Kind::WebTransport, &renewed).await;
         own.ping().await.unwrap();
@@ -230,6 +231,64 @@ async fn who_is_blocked_can_say_nothing_more() {
         let again = theirs.view.say("hello again").await.unwrap();
         assert_eq!(again.seq, said.seq.next(), "{kind:?}");
         mine.view.until(again.seq).await.unwrap();
+    }
+}
+
+/// What a device is told of somebody's presence, without having asked.
+async fn sees(device: &mut Device, user: UserId) -> Status {
+    let told = device.wait_for(|frame| match frame {
+        ControlDown::Presence(list) if list.request == 0 => list.users.iter().find(|seen| seen.user == user).copied(),
+        _ => None,
+    });
+    told.await.unwrap().status
+}
+
+/// What it is told when it asks, and how often it was told unasked before that. From then on it is told of changes.
+async fn asks(device: &mut Device, user: UserId) -> (Option<Status>, usize) {
+    let mut unasked = 0;
+    let query = PresenceQuery { request: 7, users: vec![user] };
+    device.control.send(&ControlUp::Presence(query)).await.unwrap();
+    let answer = device.wait_for(|frame| match frame {
+        ControlDown::Presence(list) if list.request == 7 => Some(list.users.first().map(|seen| seen.status)),
+        ControlDown::Presence(_) => {
+            unasked += 1;
+            None
+        }
+        _ => None,
+    });
+    (answer.await.unwrap(), unasked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_blocked_sees_nobody_come_and_go_until_it_is_taken_back() {
+    let node = NodeProcess::start().await;
+    let [kim, witness] = [node.sign_up("kim").await, node.sign_up("witness").await];
+    node.direct(&kim, &witness).await;
+    let mut mine = Device::connect(&node, Kind::Quic, &kim).await;
+    mine.ping().await.unwrap();
+    let mut witness = Device::connect(&node, Kind::Quic, &witness).await;
+    assert_eq!(asks(&mut witness, kim.user).await.0, Some(Status::Online));
+    for kind in Kind::ALL {
+        let lee = node.sign_up(&format!("lee_{kind:?}").to_lowercase()).await;
+        node.direct(&kim, &lee).await;
+        let mut before = Device::connect(&node, kind, &lee).await;
+        assert_eq!(asks(&mut before, kim.user).await.0, Some(Status::Online), "{kind:?}");
+        node.ask(&kim, "PUT", &format!("/v1/blocks/{}", lee.user), None, 204).await;
+        assert_eq!(sees(&mut before, kim.user).await, Status::Offline, "{kind:?}");
+        // One that connects only now is told no more than the other.
+        let mut meanwhile = Device::connect(&node, kind, &node.log_in(&lee).await).await;
+        assert_eq!(asks(&mut meanwhile, kim.user).await, (None, 0), "{kind:?}");
+        for (activity, status) in [(Activity::Idle, Status::Idle), (Activity::Active, Status::Online)] {
+            mine.control.send(&ControlUp::Activity(SetActivity { activity })).await.unwrap();
+            while sees(&mut witness, kim.user).await != status {}
+        }
+        for device in [&mut before, &mut meanwhile] {
+            assert_eq!(asks(device, kim.user).await, (None, 0), "{kind:?}");
+        }
+        node.ask(&kim, "DELETE", &format!("/v1/blocks/{}", lee.user), None, 204).await;
+        for device in [&mut before, &mut meanwhile] {
+            assert_eq!(sees(device, kim.user).await, Status::Online, "{kind:?}");
+        }
     }
 }
 

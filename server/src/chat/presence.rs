@@ -59,6 +59,16 @@ impl Row for UserPresence {
     const NAME: &'static str = "presence";
 }
 
+/// Whose presence a user's sessions are told of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WatchList {
+    /// All of them, by id.
+    pub watched: Vec<UserId>,
+    /// Those among them who may not be seen now, because one has blocked the other. When that is taken back, nobody but
+    /// their presence says so.
+    pub hidden: HashSet<UserId>,
+}
+
 impl Chat {
     /// Says that a device is there by this link, or (`None`) that this link of it is gone.
     pub async fn presence_set(
@@ -92,10 +102,10 @@ impl Chat {
 
     /// Those whose presence a user's sessions are told of without asking: friends, then partners in direct channels, up
     /// to a limit. It is to be read again when the user's log says that it has changed.
-    pub async fn presence_watch_list(&self, user: UserId) -> Result<Vec<UserId>, ChatError> {
+    pub async fn presence_watch_list(&self, user: UserId) -> Result<WatchList, ChatError> {
         self.read(|tx| async move {
             let max = tx.chat().limits().presence_watched_max;
-            let mut watched = HashSet::new();
+            let (mut watched, mut hidden) = (HashSet::new(), HashSet::new());
             let mut after = None;
             loop {
                 let page = friends::page(&tx, user, List::Friends, after, max).await?;
@@ -108,13 +118,16 @@ impl Chat {
             let partners = tx.range(keys::partners(user).limit(max.max(1))).await?;
             for (key, _) in &partners.rows {
                 let partner = keys::partner_of(key).ok_or(ChatError::BadRow("partner"))?;
-                if watched.len() < max && !friends::relation(&tx, user, partner).await?.is_blocked() {
+                if watched.len() < max {
                     watched.insert(partner);
+                    if friends::relation(&tx, user, partner).await?.is_blocked() {
+                        hidden.insert(partner);
+                    }
                 }
             }
             let mut watched: Vec<UserId> = watched.into_iter().collect();
             watched.sort_unstable();
-            Ok(watched)
+            Ok(WatchList { watched, hidden })
         })
         .await
     }

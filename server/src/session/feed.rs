@@ -255,9 +255,9 @@ async fn read_circle(session: &Arc<Session>) -> Result<(), ChatError> {
         }
     }
     session.listening.block(blocked);
-    let watched = chat.presence_watch_list(session.user).await?;
-    session.listening.watch(session, &watched);
-    let topics: Vec<Topic> = watched.into_iter().map(Topic::Presence).collect();
+    let list = chat.presence_watch_list(session.user).await?;
+    let topics: Vec<Topic> = list.watched.iter().copied().map(Topic::Presence).collect();
+    session.listening.watch(session, list);
     chat.peers().listen(&topics).await?;
     session.listening.circle_is_known();
     Ok(())
@@ -266,14 +266,10 @@ async fn read_circle(session: &Arc<Session>) -> Result<(), ChatError> {
 async fn feed_presence(session: &Session, asked: &[UserId]) -> Result<(), ChatError> {
     let mut users = session.node.chat.presence_of(session.user, asked).await?;
     let hidden = asked.iter().filter(|asked| !users.iter().any(|shown| shown.user == **asked));
-    let hidden: Vec<UserId> = hidden.copied().collect();
-    if !hidden.is_empty() {
-        // They may be seen no longer: a block is not told, but what was shown of them must not stay as it was. Once,
-        // and then they are watched no more.
-        session.feed.state().circle = true;
-        let offline = |user| Presence { user, status: Status::Offline, last_active_at_ms: 0 };
-        users.extend(hidden.into_iter().map(offline));
-    }
+    // They may be seen no longer: a block is not told, but what was shown of them must not stay as it was. Once: that
+    // they come and go while they are hidden is not to be seen either.
+    let hidden = session.listening.hide(hidden.copied(), users.iter().map(|shown| shown.user));
+    users.extend(hidden.into_iter().map(|user| Presence { user, status: Status::Offline, last_active_at_ms: 0 }));
     if !users.is_empty() {
         session.node.metrics.presences.inc_by(users.len() as u64);
         let frame = session.encode(&ControlDown::Presence(PresenceList { request: 0, users }));

@@ -8,6 +8,7 @@ use suda_schema::{ChannelId, Seq, UserId};
 use tokio::sync::SetOnce;
 
 use super::session::Session;
+use crate::chat::presence::WatchList;
 
 /// Kept with the node's [`Interest`](super::interest::Interest) in step, under one lock.
 #[derive(Default)]
@@ -24,6 +25,8 @@ struct State {
     /// The user's channels.
     channels: HashMap<ChannelId, Heard>,
     watched: HashSet<UserId>,
+    /// Those among them who may not be seen, and of whom nothing is shown any more.
+    hidden: HashSet<UserId>,
     /// The session is over: it listens to nothing any more.
     closed: bool,
 }
@@ -101,19 +104,30 @@ impl Listening {
     }
 
     /// From now on these users' presence is watched, and no others'.
-    pub(super) fn watch(&self, session: &Arc<Session>, users: &[UserId]) {
+    pub(super) fn watch(&self, session: &Arc<Session>, list: WatchList) {
         let mut state = self.state();
         if state.closed {
             return;
         }
-        let wanted: HashSet<UserId> = users.iter().copied().take(session.node.config.watched_max).collect();
+        let wanted: HashSet<UserId> = list.watched.into_iter().take(session.node.config.watched_max).collect();
         for &user in wanted.difference(&state.watched) {
             session.node.watchers.add(user, session);
         }
         for &user in state.watched.difference(&wanted) {
             session.node.watchers.remove(user, session);
         }
-        state.watched = wanted;
+        // Of those who were watched before, it is their presence that says whether they may be seen now.
+        let State { watched, hidden, .. } = &mut *state;
+        hidden.retain(|user| wanted.contains(user));
+        hidden.extend(list.hidden.iter().filter(|user| wanted.contains(*user) && !watched.contains(*user)));
+        *watched = wanted;
+    }
+
+    /// Some whose presence has changed may not be seen, and others may: those of whom something may still be shown.
+    pub(super) fn hide(&self, unseen: impl Iterator<Item = UserId>, seen: impl Iterator<Item = UserId>) -> Vec<UserId> {
+        let State { watched, hidden, .. } = &mut *self.state();
+        seen.for_each(|user| _ = hidden.remove(&user));
+        unseen.filter(|user| !watched.contains(user) || hidden.insert(*user)).collect()
     }
 
     /// Those whose presence is watched are listened to, on other nodes as well.

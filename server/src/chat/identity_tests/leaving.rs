@@ -117,7 +117,7 @@ async fn what_it_left_behind_is_erased() {
         }
         assert_eq!(chat.list_users(blocker, List::Blocked, None, 10).await.unwrap().users, []);
         assert!(chat.joined_channels(kim).await.unwrap().is_empty());
-        assert!(!chat.presence_watch_list(friend).await.unwrap().contains(&kim));
+        assert!(!chat.presence_watch_list(friend).await.unwrap().watched.contains(&kim));
         let gone = UserRef { user: kim };
         assert!(events_of_others(&chat, friend).await.contains(&UserEvent::FriendRemoved(gone)));
         assert!(events_of_others(&chat, asked).await.contains(&UserEvent::FriendRemoved(gone)));

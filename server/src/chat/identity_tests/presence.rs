@@ -2,7 +2,7 @@ use suda_schema::control::{Presence, Status};
 use suda_schema::open::Activity;
 use suda_schema::{ChannelId, DeviceId, UserId};
 
-use crate::chat::presence::{self, LinkId};
+use crate::chat::presence::{self, LinkId, WatchList};
 use crate::chat::settings::SettingsChange;
 use crate::chat::testing::{NOW_MS, PASSWORD, chat, config, over, phone, sign_up, users};
 use crate::chat::{Chat, ChatError, Topic};
@@ -177,7 +177,9 @@ async fn friends_and_partners_are_watched_up_to_a_limit() {
     .await
     .unwrap();
     chat.block(b, kim).await.unwrap();
-    assert_eq!(chat.presence_watch_list(kim).await.unwrap(), [a, c]);
+    let watched = vec![a, b, c];
+    assert_eq!(chat.presence_watch_list(kim).await.unwrap(), WatchList { watched, hidden: [b].into() });
     chat.unblock(b, kim).await.unwrap();
-    assert_eq!(chat.presence_watch_list(kim).await.unwrap(), [a, b, c]);
+    let watched = vec![a, b, c];
+    assert_eq!(chat.presence_watch_list(kim).await.unwrap(), WatchList { watched, hidden: [].into() });
 }
