@@ -41,6 +41,10 @@ const MARK_ROWS: f64 = 2.0;
 const STORAGE_ROWS: f64 = 10_000.0;
 const CLUSTER_ROWS: f64 = 800_000.0;
 const COPIES: f64 = 3.0;
+/// And read, a key or a short range at a time: half of what its documents say of reads alone from one storage process, and what the
+/// largest cluster that they show reads beside those writes.
+const STORAGE_READS: f64 = 27_000.0;
+const CLUSTER_READS: f64 = 7_000_000.0;
 /// Topics that one transaction registers, and, assumed, how long one takes. A node has one such transaction at a time.
 const TOPICS_AT_ONCE: f64 = 500.0;
 const REGISTER_MS: f64 = 20.0;
@@ -93,6 +97,7 @@ pub(crate) fn page(people: &People, seed: u64) -> String {
             counts.presence_marks,
             told(counts.presence_marks, counts.presence_changes, "a change"),
         ),
+        ("users looked up", counts.lookups, "for the nodes where they are".to_owned()),
         ("topics registered", counts.registered, format!("{} are, all nodes together", thousands(all(counts.topics)))),
     ] {
         put(format!("| {what} | {} | {more} |", thousands(rate(count))));
@@ -122,7 +127,7 @@ pub(crate) fn page(people: &People, seed: u64) -> String {
     put(format!("| processors of a node | {:.1} | of {cpu:.0} in all, half used |", 2.0 * cpu / nodes));
     put(format!(
         "| storage processes of FoundationDB | {:.0} | {COPIES} copies, {} rows a second each |",
-        (total * COPIES / STORAGE_ROWS).ceil(),
+        (total * COPIES / STORAGE_ROWS + rate(counts.lookups) / STORAGE_READS).ceil(),
         thousands(STORAGE_ROWS)
     ));
     put(format!(
@@ -164,6 +169,12 @@ pub(crate) fn page(people: &People, seed: u64) -> String {
     put("\n| what breaks first | needs | has | used |\n|---|---:|---:|---:|".to_owned());
     let mut loads = vec![
         Load { what: "rows written by one FoundationDB", needs: total, has: CLUSTER_ROWS, unit: "/s" },
+        Load {
+            what: "users looked up in one FoundationDB",
+            needs: rate(counts.lookups),
+            has: CLUSTER_READS,
+            unit: "/s",
+        },
         Load {
             what: "registering topics, by one node",
             needs: rate(counts.registered + counts.left) / nodes,

@@ -1,7 +1,7 @@
 //! A sample of the people, second by second.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::People;
 
@@ -27,6 +27,8 @@ pub(crate) struct Counts {
     pub(crate) presence_changes: u64,
     pub(crate) presence_told: u64,
     pub(crate) connects: u64,
+    /// Users who were looked up, to find the nodes that are to be told of a message, of a mark, of a change of presence.
+    pub(crate) lookups: u64,
     /// Topics registered for a node, and left by it.
     pub(crate) registered: u64,
     pub(crate) left: u64,
@@ -76,10 +78,10 @@ struct World<'a> {
     /// Since when somebody is away; and whether others take them for online.
     away_since: Vec<u64>,
     shown: Vec<bool>,
-    /// By topic and node.
+    /// By person and node: a session registers its user's own topic.
     interest: HashMap<u64, Listened>,
-    /// By topic: the nodes that are registered.
-    listening: HashMap<u64, Vec<u64>>,
+    /// Of each person: the nodes that are registered.
+    listening: Vec<Vec<u64>>,
     counts: Counts,
 }
 
@@ -140,7 +142,7 @@ impl<'a> World<'a> {
             away_since: vec![0; count],
             shown: vec![false; count],
             interest: HashMap::new(),
-            listening: HashMap::new(),
+            listening: vec![Vec::new(); count],
             counts: Counts::default(),
         };
         for person in 0..count {
@@ -174,10 +176,8 @@ impl<'a> World<'a> {
             Event::Idle(key, since) => {
                 if self.interest.get(&key).is_some_and(|one| one.listeners == 0 && one.idle_since == since) {
                     self.interest.remove(&key);
-                    let (topic, node) = (key / self.nodes, key % self.nodes);
-                    if let Some(nodes) = self.listening.get_mut(&topic) {
-                        nodes.retain(|other| *other != node);
-                    }
+                    let (person, node) = (key / self.nodes, key % self.nodes);
+                    self.listening[person as usize].retain(|other| *other != node);
                     self.counts.left += 1;
                 }
             }
@@ -189,14 +189,12 @@ impl<'a> World<'a> {
         self.at[person] = Some((node, self.now));
         self.home[person] = node;
         self.counts.connects += 1;
-        for topic in self.topics(person) {
-            let one = self.interest.entry(topic * self.nodes + node).or_insert_with(|| {
-                self.listening.entry(topic).or_default().push(node);
-                self.counts.registered += 1;
-                Listened::default()
-            });
-            one.listeners += 1;
-        }
+        let one = self.interest.entry(self.topic(person, node)).or_insert_with(|| {
+            self.listening[person].push(node);
+            self.counts.registered += 1;
+            Listened::default()
+        });
+        one.listeners += 1;
         if !self.shown[person] {
             self.shown[person] = true;
             self.tell_presence(person);
@@ -210,14 +208,12 @@ impl<'a> World<'a> {
     fn go(&mut self, person: usize) {
         let Some((node, _)) = self.at[person].take() else { return };
         self.away_since[person] = self.now;
-        for topic in self.topics(person) {
-            let key = topic * self.nodes + node;
-            if let Some(one) = self.interest.get_mut(&key) {
-                one.listeners = one.listeners.saturating_sub(1);
-                if one.listeners == 0 {
-                    one.idle_since = self.now;
-                    self.later(IDLE_MS, Event::Idle(key, self.now));
-                }
+        let key = self.topic(person, node);
+        if let Some(one) = self.interest.get_mut(&key) {
+            one.listeners = one.listeners.saturating_sub(1);
+            if one.listeners == 0 {
+                one.idle_since = self.now;
+                self.later(IDLE_MS, Event::Idle(key, self.now));
             }
         }
         self.later(GRACE_MS, Event::Gone(person, self.now));
@@ -228,7 +224,7 @@ impl<'a> World<'a> {
 
     fn send(&mut self, person: usize) {
         let direct = self.dice.below(10) < self.people.direct_of_ten;
-        let (topic, members) = if direct && !self.partners[person].is_empty() {
+        let members = if direct && !self.partners[person].is_empty() {
             let partners = &self.partners[person];
             let online: Vec<usize> = partners.iter().copied().filter(|other| self.at[*other].is_some()).collect();
             let rather = !online.is_empty() && self.dice.below(10) < self.people.to_online_of_ten;
@@ -237,49 +233,40 @@ impl<'a> World<'a> {
             } else {
                 partners[self.dice.one_of(partners.len())]
             };
-            (self.direct(person, other), vec![other])
+            vec![other, person]
         } else if let Some(group) = self.dice.of(&self.in_groups[person]) {
-            (self.group(group), self.groups[group].iter().copied().filter(|other| *other != person).collect())
+            self.groups[group].clone()
         } else {
             return;
         };
+        let others = || members.iter().filter(|member| **member != person);
+        let deliveries = others().filter(|member| self.at[**member].is_some()).count() as u64;
         self.counts.sends += 1;
-        self.counts.recipients += members.len() as u64;
-        self.counts.deliveries += members.iter().filter(|member| self.at[**member].is_some()).count() as u64;
-        self.counts.message_marks += self.others(topic, person);
+        self.counts.recipients += others().count() as u64;
+        self.counts.deliveries += deliveries;
+        self.counts.message_marks += self.nodes_of(&members, person);
+        // Whoever reads it says so twice, and the same people hear of it.
+        self.counts.lookups += (1 + 2 * deliveries) * members.len() as u64;
     }
 
     fn tell_presence(&mut self, person: usize) {
         self.counts.presence_changes += 1;
         self.counts.presence_told +=
             self.watched[person].iter().filter(|other| self.at[**other].is_some()).count() as u64;
-        self.counts.presence_marks += self.others(person as u64 * 2 + 1, person);
+        self.counts.presence_marks += self.nodes_of(&self.watched[person], person);
+        self.counts.lookups += self.watched[person].len() as u64;
     }
 
-    /// The nodes that are told of a topic when somebody's own node has written it.
-    fn others(&self, topic: u64, person: usize) -> u64 {
-        let own = self.home[person];
-        self.listening.get(&topic).map_or(0, |nodes| nodes.iter().filter(|node| **node != own).count() as u64)
+    /// The nodes where these people are, beside the one where somebody is who writes.
+    fn nodes_of(&self, people: &[usize], writer: usize) -> u64 {
+        let own = self.home[writer];
+        let nodes = people.iter().flat_map(|person| &self.listening[*person]).filter(|node| **node != own);
+        nodes.collect::<HashSet<_>>().len() as u64
     }
 
-    /// What somebody's session listens to: their own log, their channels, those whom they watch.
-    fn topics(&self, person: usize) -> Vec<u64> {
-        let mut topics = vec![person as u64 * 2];
-        topics.extend(self.in_groups[person].iter().map(|group| self.group(*group)));
-        topics.extend(self.partners[person].iter().map(|other| self.direct(person, *other)));
-        topics.extend(self.watched[person].iter().map(|other| *other as u64 * 2 + 1));
-        topics.sort_unstable();
-        topics.dedup();
-        topics
-    }
-
-    fn group(&self, group: usize) -> u64 {
-        (2 * self.at.len() + group) as u64
-    }
-
-    fn direct(&self, one: usize, other: usize) -> u64 {
-        let people = self.at.len();
-        (2 * people + self.groups.len() + one.min(other) * people + one.max(other)) as u64
+    /// What somebody's session registers for its node.
+    fn topic(&self, person: usize, node: u64) -> u64 {
+        person as u64 * self.nodes + node
     }
 
     fn later(&mut self, wait: u64, event: Event) {
@@ -308,10 +295,8 @@ impl<'a> World<'a> {
         self.counts.stranded = stranded.len() as u64;
         for person in stranded {
             let node = if self.nodes > 1 { 1 + self.dice.below(self.nodes - 1) } else { 0 };
-            for topic in self.topics(person) {
-                if self.interest.insert(topic * self.nodes + node, Listened::default()).is_none() {
-                    self.counts.stranded_topics += 1;
-                }
+            if self.interest.insert(self.topic(person, node), Listened::default()).is_none() {
+                self.counts.stranded_topics += 1;
             }
         }
         self.counts

@@ -75,10 +75,11 @@ impl Chat {
         self.run_idempotent(|tx| async move {
             members::require(&tx, channel, user).await?;
             let key = keys::joined(user, channel);
-            if tx.row::<JoinedRow>(&key).await?.unwrap_or_default().mute == mute {
+            let row = tx.row::<JoinedRow>(&key).await?.ok_or(ChatError::NotFound("channel"))?;
+            if row.mute == mute {
                 return Ok(());
             }
-            tx.set_row(key, &JoinedRow { mute });
+            tx.set_row(key, &JoinedRow { mute, ..row });
             user_log::append(&tx, user, &[UserEvent::Muted(Muted { channel, mute })]).await.map(drop)
         })
         .await

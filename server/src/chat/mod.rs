@@ -16,6 +16,7 @@
 
 pub mod accounts;
 pub mod append;
+pub mod audience;
 pub mod auth;
 pub mod channels;
 mod contact;
@@ -27,8 +28,8 @@ pub mod error;
 pub mod export;
 pub mod friends;
 pub mod history;
-#[cfg(test)]
 pub mod hot;
+#[cfg(test)]
 mod identity_tests;
 pub mod ids;
 pub mod invites;

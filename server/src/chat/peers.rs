@@ -20,7 +20,8 @@ pub trait Peers: Send + Sync {
     fn tell<'a>(&'a self, tx: &'a Tx, topics: &'a BTreeSet<Topic>) -> BoxFuture<'a, Result<(), ChatError>>;
 
     /// From when this is done on, what other nodes commit about these topics is rung here, as long as somebody here
-    /// listens. To be awaited between beginning to listen and looking, so that nothing falls between.
+    /// listens. Whoever listens to a user's own topic hears of all that concerns the user, see [`super::audience`]. To be
+    /// awaited between beginning to listen and looking, so that nothing falls between.
     fn listen<'a>(&'a self, topics: &'a [Topic]) -> BoxFuture<'a, Result<(), ChatError>>;
 
     /// Passes typing on to the listeners of its channel on other nodes, if that is easily done.
@@ -38,11 +39,11 @@ pub trait Peers: Send + Sync {
 pub struct Alone;
 
 impl Peers for Alone {
-    fn fence<'a>(&'a self, _tx: &'a Tx) -> BoxFuture<'a, Result<(), ChatError>> {
     fn number(&self) -> Option<u16> {
         None
     }
 
+    fn fence<'a>(&'a self, _tx: &'a Tx) -> BoxFuture<'a, Result<(), ChatError>> {
         Box::pin(std::future::ready(Ok(())))
     }
 

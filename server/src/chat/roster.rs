@@ -50,7 +50,7 @@ pub(super) async fn let_in(
             draft.push(by, None, What::Member(Member { user: *user, change: MemberChange::Joined(*role) }));
         }
         put_member(tx, channel, *user, MemberRow { role: *role, joined_at_ms: tx.now_ms() });
-        tx.set_row(keys::joined(*user, channel), &JoinedRow { mute: mute_at_first(row.kind) });
+        tx.set_row(keys::joined(*user, channel), &JoinedRow { mute: mute_at_first(row.kind), kind: row.kind });
         tx.add(keys::joins(*user), 1);
     }
     // Their marks begin behind all of it: nobody has anything to catch up with.

@@ -86,13 +86,21 @@ impl Row for BanRow {
 }
 
 /// A channel in a user's own list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct JoinedRow {
     pub(super) mute: Mute,
+    /// Of which kind the channel is, for ever.
+    pub(super) kind: ChannelKind,
 }
 
 impl Row for JoinedRow {
     const NAME: &'static str = "joined channel";
+    const VERSION: u8 = 2;
+    fn decode_older(version: u8, body: &[u8]) -> Option<Self> {
+        let mute = (version == 1).then(|| postcard::from_bytes(body).ok()).flatten()?;
+        // It was not kept. Of a broadcast channel a session listens to more than it must of others.
+        Some(Self { mute, kind: ChannelKind::Broadcast })
+    }
 }
 
 /// How far a user has got in a channel. Both counts are those of the moment of reading, so that what is unread is a
@@ -338,7 +346,7 @@ mod tests {
             ),
             ("0102e807", hex(&MemberRow { role: Role::Admin, joined_at_ms: at_ms })),
             ("0105e807", hex(&BanRow { by: user, at_ms })),
-            ("0102e807", hex(&JoinedRow { mute: Mute::Until(at_ms) })),
+            ("0202e80701", hex(&JoinedRow { mute: Mute::Until(at_ms), kind: ChannelKind::Group })),
             ("01ac020201ac02", hex(&MarkRow { read: seq, read_msgs: 2, read_own: 1, delivered: seq })),
             ("01ac02e807", hex(&RetryRow { seq, at_ms })),
             ("01ac02", hex(&OwnRow { count: 300 })),

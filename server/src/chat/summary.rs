@@ -1,7 +1,7 @@
 //! A channel as one member sees it from outside.
 
 use futures_util::future::{try_join, try_join4};
-use suda_schema::summary::{ChannelKind, ChannelSummary};
+use suda_schema::summary::{ChannelKind, ChannelSummary, Mute};
 use suda_schema::{ChannelId, Seq, UserId};
 
 use super::row::{ChannelRow, HeadRow, JoinedRow, MarkRow, MemberRow};
@@ -43,7 +43,7 @@ pub(super) async fn find(tx: &Tx, user: UserId, channel: ChannelId) -> Result<Op
     .await?;
     let (Some(row), Some(member)) = (row, member) else { return Ok(None) };
     let view = View::read(tx, user, channel).await?;
-    Ok(Some(summary(user, channel, row, member, joined.unwrap_or_default(), count, view)))
+    Ok(Some(summary(user, channel, row, member, joined.map_or(Mute::Off, |joined| joined.mute), count, view)))
 }
 
 /// The same, or the answer that there is no such channel.
@@ -56,7 +56,7 @@ fn summary(
     channel: ChannelId,
     row: ChannelRow,
     member: MemberRow,
-    joined: JoinedRow,
+    mute: Mute,
     members: u64,
     view: View,
 ) -> ChannelSummary {
@@ -74,7 +74,7 @@ fn summary(
         last_at_ms: view.head.last_at_ms,
         read: view.mark.read,
         unread,
-        mute: joined.mute,
+        mute,
         preview: view.head.preview,
     }
 }

@@ -9,9 +9,10 @@ use suda_schema::control::{Hint, SyncCursor, SyncPage};
 use suda_schema::limits::SYNC_PAGE_MAX;
 use suda_schema::{ChannelId, Seq, UserId};
 
-use super::row::HeadRow;
+use super::row::{HeadRow, JoinedRow};
 use super::summary::{self, View};
-use super::{Chat, ChatError, Tx, channels, log, members, roster};
+use super::tx::decode_row;
+use super::{Chat, ChatError, Topic, Tx, audience, channels, log, members, roster};
 use crate::store::{Range, keys};
 
 /// How many heads are read side by side.
@@ -63,6 +64,29 @@ impl Chat {
     /// All channels of a user.
     pub async fn joined_channels(&self, user: UserId) -> Result<Vec<ChannelId>, ChatError> {
         self.read(|tx| async move { joined(&tx, user).await }).await
+    }
+
+    /// What a session of a user has to listen to on other nodes beside the user's own topic: see [`super::audience`].
+    pub async fn topics_apart(&self, user: UserId) -> Result<Vec<Topic>, ChatError> {
+        self.read(|tx| async move {
+            let mut topics = Vec::new();
+            for (key, value) in tx.all_rows(keys::all_joined(user).snapshot()).await? {
+                if !audience::is_of_members(decode_row::<JoinedRow>(&value)?.kind) {
+                    topics.push(Topic::Channel(keys::joined_channel(&key).ok_or(ChatError::BadRow("joined channel"))?));
+                }
+            }
+            Ok(topics)
+        })
+        .await
+    }
+
+    /// The same of one channel, if the user is a member.
+    pub async fn is_heard_apart(&self, user: UserId, channel: ChannelId) -> Result<bool, ChatError> {
+        self.read(|tx| async move {
+            let row = tx.row::<JoinedRow>(&keys::joined(user, channel)).await?;
+            Ok(row.is_some_and(|row| !audience::is_of_members(row.kind)))
+        })
+        .await
     }
 
     /// What happened in a channel, for a member without a live view of it; `None` for others.

@@ -4,14 +4,16 @@
 //! that its node listens to. The reader rings first and clears then, with a conflict on what it clears: a mark that was
 //! written anew meanwhile stays. Where that happens twice in a row it is cleared all the same, and rung once more after that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use suda_schema::UserId;
 
 use super::passing::{Notice, Passed};
 use super::{Cluster, Inner, Local};
+use crate::chat::audience::{self, Audience};
 use crate::chat::tx::decode_row;
 use crate::chat::{ChatError, Topic, Tx};
 use crate::store::{Range, StoreError, Txn, Watch, keys};
@@ -25,13 +27,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// After how long the inbox is read again that could not be read.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// Marks these topics in the inboxes of the other nodes that listen to them.
+/// Marks these topics in the inboxes of the other nodes where somebody is to hear of them.
 pub(super) async fn tell(inner: &Inner, tx: &Tx, topics: &BTreeSet<Topic>) -> Result<(), ChatError> {
-    let reads =
-        topics.iter().map(|topic| async { Ok((*topic, listeners(tx, keys::all_interest(topic.to_key())).await?)) });
     let mut marks = 0;
     let mut bells = BTreeSet::new();
-    for (topic, nodes) in try_join_all(reads).await.map_err(|error: StoreError| ChatError::from(error))? {
+    for (topic, nodes) in concerned(tx, topics).await? {
         for node in nodes.into_iter().filter(|node| *node != inner.member.number()) {
             tx.set(keys::inbox_mark(node, topic.to_key()), Vec::new());
             bells.insert(node);
@@ -45,8 +45,35 @@ pub(super) async fn tell(inner: &Inner, tx: &Tx, topics: &BTreeSet<Topic>) -> Re
     Ok(())
 }
 
+/// The nodes on which somebody is to hear of each topic. Each user is looked up once.
+pub(super) async fn concerned(tx: &Tx, topics: &BTreeSet<Topic>) -> Result<Vec<(Topic, BTreeSet<u16>)>, ChatError> {
+    let audiences = topics.iter().map(|topic| async { Ok::<_, ChatError>((*topic, audience::of(tx, *topic).await?)) });
+    let audiences = try_join_all(audiences).await?;
+    // Whoever is told something of their own hears of all: who has just left a channel is not among its members any more.
+    let own = |topic: &Topic| if let Topic::User(user) = topic { Some(*user) } else { None };
+    let told: Vec<UserId> = topics.iter().filter_map(own).collect();
+    let asked = audiences.iter().flat_map(|(topic, audience)| match audience {
+        Audience::Registered => vec![*topic],
+        Audience::Users(users) => users.iter().chain(&told).map(|user| Topic::User(*user)).collect(),
+    });
+    let asked: BTreeSet<Topic> = asked.collect();
+    let reads = asked
+        .into_iter()
+        .map(|topic| async move { Ok((topic, listeners(tx, keys::all_interest(topic.to_key())).await?)) });
+    let nodes: HashMap<Topic, Vec<u16>> =
+        try_join_all(reads).await.map_err(|error: StoreError| ChatError::from(error))?.into_iter().collect();
+    let of = |topic: Topic| nodes.get(&topic).into_iter().flatten().copied();
+    let concerned = audiences.into_iter().map(|(topic, audience)| match audience {
+        Audience::Registered => (topic, of(topic).collect()),
+        Audience::Users(users) => {
+            (topic, users.into_iter().chain(told.iter().copied()).flat_map(|user| of(Topic::User(user))).collect())
+        }
+    });
+    Ok(concerned.collect())
+}
+
 /// The nodes of rows of interest.
-pub(super) async fn listeners(txn: &Txn, range: Range) -> Result<Vec<u16>, StoreError> {
+async fn listeners(txn: &Txn, range: Range) -> Result<Vec<u16>, StoreError> {
     let mut nodes = Vec::new();
     let mut next = Some(range);
     while let Some(range) = next {

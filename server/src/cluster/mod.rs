@@ -5,7 +5,7 @@
 //! | `member` | a node's number, held by a lease: taken, renewed by beats, fenced in each transaction |
 //! | `watch` | who else is there, by their beats, and who is dead |
 //! | `sweep` | clears what nodes that are gone have left |
-//! | `interest` | which topics somebody on this node listens to, kept in the store |
+//! | `interest` | which users are here and which broadcast channels are listened to, kept in the store |
 //! | `inbox` | marks for other nodes, written in the transaction; one watched key brings this node's own |
 //! | `passing` | what is in no log and may be lost: who types |
 //! | `directory` | which nodes discovery recommends |
@@ -17,8 +17,8 @@
 //!   than others wait before they take its number away; and each transaction reads that the number is still its own.
 //! - **No clock is compared with another machine's.** A beat is a count; who watches it measures by its own clock for how
 //!   long it has stood still.
-//! - **A topic is registered before its log is read.** A transaction that appends reads who is registered, so it either
-//!   sees a node or conflicts with it; nothing falls between.
+//! - **A user is registered before anything is read for them.** A transaction that appends reads whom it concerns and where
+//!   they are registered, so it either sees a node or conflicts with it; nothing falls between.
 //! - **Who can't give a sign of life judges nobody.** A store that nobody can write to kills no node.
 //! - **Marks are hints.** An inbox is bounded by topics; the log says what happened.
 //! - **Whoever notices sweeps.** Each step is a transaction that does nothing the second time.
@@ -132,7 +132,7 @@ impl Cluster {
         tasks.spawn(sweep::run(self.clone(), chat.clone()));
         tasks.spawn(interest::run(self.clone(), Arc::clone(local)));
         tasks.spawn(inbox::run(self.clone(), Arc::clone(local)));
-        tasks.spawn(passing::run(self.clone()));
+        tasks.spawn(passing::run(self.clone(), chat.clone()));
     }
 
     /// From now on the others recommend it.

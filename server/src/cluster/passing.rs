@@ -1,6 +1,6 @@
 //! What passes by and is in no log: who types. It travels as best it can: what comes while much waits is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 use super::{Cluster, Inner, inbox};
 use crate::chat::tx::encode_row;
-use crate::chat::{Row, Topic};
-use crate::store::{StoreError, Txn, keys};
+use crate::chat::{Chat, ChatError, Row, Topic};
+use crate::store::keys;
 
 /// How many notices may wait.
 const WAITING_MAX: usize = 256;
@@ -78,14 +78,14 @@ impl Passing {
 }
 
 /// Passes on what waits, for ever.
-pub(super) async fn run(cluster: Cluster) {
+pub(super) async fn run(cluster: Cluster, chat: Chat) {
     let inner = &cluster.inner;
     loop {
         inner.passing.work.notified().await;
         tokio::time::sleep(inner.config.passing_interval).await;
         let waiting: Vec<Passed> = inner.passing.take().into_values().collect();
         for some in waiting.chunks(NOTICES_AT_ONCE) {
-            if let Err(error) = pass_on(inner, some).await {
+            if let Err(error) = pass_on(inner, &chat, some).await {
                 inner.metrics.typings_dropped.inc_by(some.len() as u64);
                 tracing::debug!(%error, "typing was not passed on");
             }
@@ -94,29 +94,28 @@ pub(super) async fn run(cluster: Cluster) {
 }
 
 /// Tried once: by the time of a second try it would be old.
-async fn pass_on(inner: &Inner, waiting: &[Passed]) -> Result<(), StoreError> {
-    let txn = inner.store.begin();
+async fn pass_on(inner: &Inner, chat: &Chat, waiting: &[Passed]) -> Result<(), ChatError> {
+    let topics: &BTreeSet<Topic> = &waiting.iter().map(|passed| Topic::Channel(passed.typing.channel)).collect();
+    let concerned = chat.read(|tx| async move { inbox::concerned(&tx, topics).await }).await?;
     let mut nodes: BTreeMap<u16, Vec<Passed>> = BTreeMap::new();
-    let reads = waiting.iter().map(|passed| listening(&txn, passed.typing.channel));
-    for (passed, listening) in waiting.iter().zip(futures_util::future::try_join_all(reads).await?) {
-        for node in listening.into_iter().filter(|node| *node != inner.member.number()) {
-            nodes.entry(node).or_default().push(passed.clone());
+    for (topic, concerned) in concerned {
+        let passed = waiting.iter().filter(|passed| Topic::Channel(passed.typing.channel) == topic);
+        let passed: Vec<Passed> = passed.cloned().collect();
+        for node in concerned.into_iter().filter(|node| *node != inner.member.number()) {
+            nodes.entry(node).or_default().extend(passed.iter().cloned());
         }
     }
     if nodes.is_empty() {
         return Ok(());
     }
+    let txn = inner.store.begin();
     let at_ms = inner.clock.now_ms();
     for (node, typings) in nodes {
         let (before, behind) = keys::passing_to_come(node);
         txn.set_versionstamped_key(before, behind, encode_row(&Notice { at_ms, typings }));
         txn.add(keys::bell(node), 1);
     }
-    txn.commit().await
-}
-
-async fn listening(txn: &Txn, channel: ChannelId) -> Result<Vec<u16>, StoreError> {
-    inbox::listeners(txn, keys::all_interest(Topic::Channel(channel).to_key()).snapshot()).await
+    Ok(txn.commit().await?)
 }
 
 #[cfg(test)]

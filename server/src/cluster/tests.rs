@@ -140,9 +140,9 @@ async fn what_one_node_commits_is_rung_on_those_that_listen() {
     let store = Store::memory();
     let (a, b, c) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await, TestNode::join(&store, 3).await);
     assert_eq!([&a, &b, &c].map(|node| node.cluster.number()), [1, 2, 3]);
-    let (one, _, channel) = people(&a).await;
+    let (one, two, channel) = people(&a).await;
     let topic = Topic::Channel(channel);
-    b.listen(topic).await;
+    b.listen(Topic::User(two)).await;
     let before = b.ears.rung(topic);
     a.send(channel, one, 1).await.unwrap();
     until("b hears it", async || b.ears.rung(topic) > before).await;
@@ -150,9 +150,71 @@ async fn what_one_node_commits_is_rung_on_those_that_listen() {
     // The inbox is empty again, and what nobody listens to is left.
     until("the inbox is cleared", async || marks(&store, b.cluster.number()).await == 0).await;
     b.ears.topics.lock().unwrap().clear();
-    until("it is left", async || !b.cluster.inner.interest.has(topic)).await;
+    until("it is left", async || !b.cluster.inner.interest.has(Topic::User(two))).await;
     a.send(channel, one, 2).await.unwrap();
     assert_eq!(marks(&store, b.cluster.number()).await, 0);
+}
+
+/// Everybody whom something concerns is found where they are, and nobody else is told.
+#[tokio::test(start_paused = true)]
+async fn those_are_told_whom_it_concerns() {
+    let store = Store::memory();
+    let (a, b) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await);
+    let (one, two, channel) = people(&a).await;
+    let stranger = testing::sign_up(&a.chat, "stranger").await;
+    b.listen(Topic::User(stranger.user)).await;
+    let (group, presence) = (Topic::Channel(channel), Topic::Presence(one));
+    let link = |number| LinkId { node: 1, number };
+    let comes_and_goes = async |number| {
+        let device = a.chat.login("one", testing::PASSWORD, &testing::phone()).await.unwrap().device;
+        a.chat.presence_set(one, device, link(number), Some(Activity::Active)).await.unwrap();
+        a.chat.presence_set(one, device, link(number), None).await.unwrap();
+    };
+    a.send(channel, one, 1).await.unwrap();
+    comes_and_goes(1).await;
+    assert_eq!(marks(&store, b.cluster.number()).await, 0);
+
+    b.listen(Topic::User(two)).await;
+    let before = b.ears.rung(group);
+    a.send(channel, one, 2).await.unwrap();
+    until("a member hears it", async || b.ears.rung(group) > before).await;
+    // Who is put out is told so, and of the entry that says so; and of nothing after it.
+    let before = b.ears.rung(group);
+    a.chat.kick(one, channel, two).await.unwrap();
+    until("they hear that they are out", async || b.ears.rung(group) > before).await;
+    until("the inbox is cleared", async || marks(&store, b.cluster.number()).await == 0).await;
+    a.send(channel, one, 3).await.unwrap();
+    assert_eq!(marks(&store, b.cluster.number()).await, 0);
+
+    comes_and_goes(2).await;
+    assert_eq!(b.ears.rung(presence), 0);
+    a.chat.request_friend(one, two).await.unwrap();
+    a.chat.request_friend(two, one).await.unwrap();
+    comes_and_goes(3).await;
+    until("a friend sees them come and go", async || b.ears.rung(presence) > 0).await;
+}
+
+/// A member whose node registers while something is written to the channel.
+#[tokio::test(start_paused = true)]
+async fn a_member_who_comes_during_a_transaction_is_told_of_it() {
+    let store = Store::memory();
+    let (a, b) = (TestNode::join(&store, 1).await, TestNode::join(&store, 2).await);
+    let (_, two, channel) = people(&a).await;
+    let topic = Topic::Channel(channel);
+    let (attempts, b_listens) = (&AtomicU64::new(0), &b);
+    let write = |tx: Tx| async move {
+        tx.set(b"x", "1");
+        tx.wake(topic);
+        let concerned = inbox::concerned(&tx, &BTreeSet::from([topic])).await?;
+        if attempts.fetch_add(1, Ordering::SeqCst) == 0 {
+            assert_eq!(concerned, [(topic, BTreeSet::new())]);
+            b_listens.listen(Topic::User(two)).await;
+        }
+        Ok(())
+    };
+    a.chat.run(write).await.unwrap();
+    assert_eq!(attempts.load(Ordering::SeqCst), 2);
+    until("b hears it", async || b.ears.rung(topic) > 0).await;
 }
 
 async fn marks(store: &Store, node: u16) -> usize {
@@ -226,10 +288,10 @@ async fn a_late_sweep_spares_the_next_node_with_the_number() {
     until("its rows are gone", async || rows_of(&store, number).await == 0).await;
     let next = TestNode::join(&store, 3).await;
     assert_eq!(next.cluster.number(), number);
-    let (one, _, channel) = people(&a).await;
+    let (one, two, channel) = people(&a).await;
     let here = testing::sign_up(&a.chat, "three").await;
     let topic = Topic::Channel(channel);
-    next.listen(topic).await;
+    next.listen(Topic::User(two)).await;
     let link = LinkId { node: number, number: 1 };
     next.chat.presence_set(here.user, here.device, link, Some(Activity::Active)).await.unwrap();
     // As a node that has read before that it is gone.
@@ -385,12 +447,12 @@ struct Reader {
 }
 
 impl Reader {
-    async fn begin(node: &TestNode, channel: ChannelId, clock: &Clock) -> Arc<Self> {
+    async fn begin(node: &TestNode, user: UserId, channel: ChannelId, clock: &Clock) -> Arc<Self> {
         let topic = Topic::Channel(channel);
-        node.ears.topics.lock().unwrap().insert(topic);
+        node.ears.topics.lock().unwrap().insert(Topic::User(user));
         // A delay before, between and after, so that commits fall everywhere.
         tokio::time::sleep(Duration::from_millis(clock.below(20))).await;
-        node.chat.peers().listen(&[topic]).await.unwrap();
+        node.chat.peers().listen(&[Topic::User(user)]).await.unwrap();
         tokio::time::sleep(Duration::from_millis(clock.below(20))).await;
         let (ears, chat) = (node.ears.clone(), node.chat.clone());
         let seen = Mutex::new(head(&chat, channel).await);
@@ -435,7 +497,7 @@ async fn one_run(seed: u64) {
     for number in 0..4 {
         nodes.push(Some(TestNode::join(&store, seed * 100 + number).await));
     }
-    let (one, _, channel) = people(nodes[0].as_ref().unwrap()).await;
+    let (one, two, channel) = people(nodes[0].as_ref().unwrap()).await;
     let mut readers: Vec<(usize, Arc<Reader>)> = Vec::new();
     let mut acked = BTreeSet::new();
     let mut id = 0u128;
@@ -466,7 +528,8 @@ async fn one_run(seed: u64) {
                         }
                         seqs
                     };
-                    let (reader, seqs) = futures_util::future::join(Reader::begin(node, channel, &clock), sends).await;
+                    let (reader, seqs) =
+                        futures_util::future::join(Reader::begin(node, two, channel, &clock), sends).await;
                     id += 4;
                     assert!(seqs.iter().all(|seq| acked.insert(*seq)), "seed {seed}: two entries with one seq");
                     let last = seqs.last().unwrap().0;

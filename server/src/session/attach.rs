@@ -158,7 +158,9 @@ async fn begin(session: &Arc<Session>, attach: Attach) -> Result<Begun, Ended> {
 }
 
 async fn look(session: &Session, channel: ChannelId) -> Result<(ChannelSummary, Vec<MemberMark>), ChatError> {
-    session.node.chat.peers().listen(&[Topic::Channel(channel)]).await?;
+    if session.node.chat.is_heard_apart(session.user, channel).await? {
+        session.node.chat.peers().listen(&[Topic::Channel(channel)]).await?;
+    }
     let summary = session.node.chat.channel(session.user, channel).await?;
     let marks = session.node.chat.member_marks(channel).await?;
     Ok((summary, marks))

@@ -211,7 +211,9 @@ async fn heed(session: &Arc<Session>, entries: &[UserEntry]) -> Result<(), ChatE
         match entry.event {
             UserEvent::ChannelJoined(ChannelRef { channel }) => {
                 let is_news = session.listening.joined(session, channel);
-                session.node.chat.peers().listen(&[Topic::Channel(channel)]).await?;
+                if session.node.chat.is_heard_apart(session.user, channel).await? {
+                    session.node.chat.peers().listen(&[Topic::Channel(channel)]).await?;
+                }
                 let mut state = session.feed.state();
                 state.circle = true;
                 if is_news {
@@ -255,10 +257,7 @@ async fn read_circle(session: &Arc<Session>) -> Result<(), ChatError> {
         }
     }
     session.listening.block(blocked);
-    let list = chat.presence_watch_list(session.user).await?;
-    let topics: Vec<Topic> = list.watched.iter().copied().map(Topic::Presence).collect();
-    session.listening.watch(session, list);
-    chat.peers().listen(&topics).await?;
+    session.listening.watch(session, chat.presence_watch_list(session.user).await?);
     session.listening.circle_is_known();
     Ok(())
 }

@@ -132,10 +132,10 @@ async fn welcome(session: &Arc<Session>, hello: &Hello) -> Result<(), ChatError>
     chat.peers().listen(&[Topic::User(*user)]).await?;
     let head = chat.user_log_head(*user).await?;
     let channels = chat.joined_channels(*user).await?;
-    for channel in &channels {
-        session.listening.joined(session, *channel);
+    for channel in channels {
+        session.listening.joined(session, channel);
     }
-    chat.peers().listen(&channels.into_iter().map(Topic::Channel).collect::<Vec<_>>()).await?;
+    chat.peers().listen(&chat.topics_apart(*user).await?).await?;
     // A cursor beyond the head is of another life of the log; the client hears where it goes on instead.
     let cursor = hello.user_cursor.filter(|cursor| *cursor <= head).unwrap_or(head);
     let page = match hello.sync_limit {

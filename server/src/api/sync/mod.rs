@@ -112,7 +112,10 @@ async fn sync(
     let topics = channels.into_iter().take(CHANNELS_HEARD_MAX).map(Topic::Channel);
     let topics: Vec<Topic> = topics.chain([Topic::User(caller.user)]).collect();
     let ear = api.ears().listen(topics.iter().copied());
-    api.chat().peers().listen(&topics).await?;
+    let mut apart = api.chat().topics_apart(caller.user).await?;
+    apart.truncate(CHANNELS_HEARD_MAX);
+    apart.push(Topic::User(caller.user));
+    api.chat().peers().listen(&apart).await?;
     loop {
         // What happened before it listened.
         let answer = look(&api, &caller, token.clone(), limit).await?;
