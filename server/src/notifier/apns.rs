@@ -58,7 +58,7 @@ pub(super) struct Apns {
 }
 
 #[derive(Clone)]
-struct ProviderToken {
+pub(super) struct ProviderToken {
     header: String,
     made_at_ms: u64,
 }
@@ -112,39 +112,48 @@ impl Apns {
     }
 
     pub(super) async fn send(&self, token: &str, notice: &Notice) -> Outcome {
+        let (request, used) = match self.request(token, notice) {
+            Ok(request) => request,
+            Err(outcome) => return outcome,
+        };
+        match self.pool.send(request).await {
+            Ok(answer) => self.judge(&answer, &used),
+            Err(error) => Outcome::of_error(&error),
+        }
+    }
+
+    /// The request that tells a device, and what it is signed with.
+    pub(super) fn request(
+        &self,
+        token: &str,
+        notice: &Notice,
+    ) -> Result<(Request<Full<Bytes>>, ProviderToken), Outcome> {
         let (sandbox, token) = match token.strip_prefix(SANDBOX_TOKEN) {
             Some(token) => (true, token),
             None => (self.config.sandbox, token),
         };
         if token.is_empty() || token.len() > 200 || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Outcome::Gone("BadDeviceToken", None);
+            return Err(Outcome::Gone("BadDeviceToken", None));
         }
         let body = notice.apns().to_string();
         if body.len() > PAYLOAD_BYTES_MAX {
-            return Outcome::Refused("PayloadTooLarge".to_owned());
+            return Err(Outcome::Refused("PayloadTooLarge".to_owned()));
         }
         let base = if sandbox { &self.config.sandbox_url } else { &self.config.production_url };
-        let provider_token = match self.token() {
-            Ok(token) => token,
-            Err(error) => return Outcome::Down(error.to_owned(), None),
-        };
+        let signed = self.token().map_err(|error| Outcome::Down(error.to_owned(), None))?;
         let (kind, priority) = match notice.show {
             Show::Alert(_) => ("alert", "10"),
             Show::Read => ("alert", "5"),
         };
         let request = Request::post(format!("{}/3/device/{token}", base.trim_end_matches('/')))
-            .header("authorization", &provider_token.header)
+            .header("authorization", &signed.header)
             .header("apns-topic", &self.config.topic)
             .header("apns-push-type", kind)
             .header("apns-priority", priority)
             .header("apns-expiration", notice.expires_at_ms / 1_000)
             .header("apns-collapse-id", notice.collapse_id())
             .body(Full::new(Bytes::from(body)));
-        let Ok(request) = request else { return Outcome::Refused("bad_request".to_owned()) };
-        match self.pool.send(request).await {
-            Ok(answer) => self.judge(&answer, &provider_token),
-            Err(error) => Outcome::of_error(&error),
-        }
+        request.map(|request| (request, signed)).map_err(|_| Outcome::Refused("bad_request".to_owned()))
     }
 
     fn judge(&self, answer: &Answer, used: &ProviderToken) -> Outcome {
@@ -191,5 +200,48 @@ impl Apns {
         if is_used && self.clock.now_ms() >= used.made_at_ms + RENEW_AFTER_MS_MIN {
             *token = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::wire::{Connector, PoolLimits};
+    use super::*;
+
+    #[test]
+    fn the_teams_token_is_renewed_as_often_as_apple_wants() {
+        let pem = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let limits = PoolLimits { origins: 1, connections: 1, streams: 1, request: Duration::from_secs(1) };
+        let roots = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+        let pool = Arc::new(Pool::new(Connector::new(Some(&roots), limits.request).unwrap(), limits));
+        let clock = Clock::manual(1_800_000_000_000, 1);
+        let config = ApnsConfig {
+            team_id: "TEAM".to_owned(),
+            key_id: "KEY".to_owned(),
+            key: Hidden(pem),
+            topic: "app".to_owned(),
+            production_url: PRODUCTION.to_owned(),
+            sandbox_url: SANDBOX.to_owned(),
+            sandbox: false,
+        };
+        let apns = Apns::new(config, pool, clock.clone()).unwrap();
+        let token = || apns.token().unwrap();
+        let first = token();
+        clock.advance_ms(RENEW_AFTER_MS - 1);
+        assert_eq!(token().header, first.header);
+        clock.advance_ms(1);
+        let second = token();
+        assert_ne!(second.header, first.header);
+        // Apple finds it too old: not before 20 minutes, and only the one that it has found so.
+        clock.advance_ms(RENEW_AFTER_MS_MIN - 1);
+        apns.renew(&second);
+        assert_eq!(token().header, second.header);
+        clock.advance_ms(1);
+        apns.renew(&first);
+        assert_eq!(token().header, second.header);
+        apns.renew(&second);
+        assert_ne!(token().header, second.header);
     }
 }

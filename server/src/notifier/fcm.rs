@@ -56,7 +56,7 @@ pub(super) struct Fcm {
 }
 
 #[derive(Clone)]
-struct AccessToken {
+pub(super) struct AccessToken {
     header: String,
     expires_at_ms: u64,
 }
@@ -95,19 +95,10 @@ impl Fcm {
     }
 
     pub(super) async fn send(&self, token: &str, notice: &Notice) -> Outcome {
-        let access = match self.token().await {
-            Ok(access) => access,
+        let (request, access) = match self.request(token, notice).await {
+            Ok(request) => request,
             Err(outcome) => return outcome,
         };
-        let mut message = notice.fcm(self.config.data_only, self.clock.now_ms());
-        message["token"] = json!(token);
-        let url =
-            format!("{}/v1/projects/{}/messages:send", self.config.url.trim_end_matches('/'), self.account.project_id);
-        let request = Request::post(url)
-            .header("authorization", &access.header)
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(json!({ "message": message }).to_string())));
-        let Ok(request) = request else { return Outcome::Refused("bad_request".to_owned()) };
         match self.pool.send(request).await {
             Ok(answer) => {
                 let outcome = judge(&answer);
@@ -118,6 +109,24 @@ impl Fcm {
             }
             Err(error) => Outcome::of_error(&error),
         }
+    }
+
+    /// The request that tells a device, and the token that allows it.
+    pub(super) async fn request(
+        &self,
+        token: &str,
+        notice: &Notice,
+    ) -> Result<(Request<Full<Bytes>>, AccessToken), Outcome> {
+        let access = self.token().await?;
+        let mut message = notice.fcm(self.config.data_only, self.clock.now_ms());
+        message["token"] = json!(token);
+        let url =
+            format!("{}/v1/projects/{}/messages:send", self.config.url.trim_end_matches('/'), self.account.project_id);
+        let request = Request::post(url)
+            .header("authorization", &access.header)
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(json!({ "message": message }).to_string())));
+        request.map(|request| (request, access)).map_err(|_| Outcome::Refused("bad_request".to_owned()))
     }
 
     async fn token(&self) -> Result<AccessToken, Outcome> {

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
@@ -29,6 +30,16 @@ impl Lease {
     /// Whether others still see us alive. After that nothing is begun.
     pub(super) fn is_valid(&self) -> bool {
         Instant::now() < *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn be_valid_until(&self, until: Instant) {
+        *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    /// For tests of what relies on it.
+    #[cfg(test)]
+    pub(super) fn is_good_for(&self, time: Duration) {
+        self.be_valid_until(Instant::now() + time);
     }
 
     /// Whether a shard is ours, in the transaction that relies on it.
@@ -171,13 +182,12 @@ impl Manager {
                 Ok(())
             })
             .await?;
-        let valid = Duration::from_millis(self.ctx.config.lease_ms * 3 / 4);
-        *self.lease.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = began + valid;
+        self.lease.be_valid_until(began + Duration::from_millis(self.ctx.config.lease_ms * 3 / 4));
         Ok(())
     }
 
     /// Takes a shard, if it is as it was seen.
-    async fn take(&self, shard: u64, seen: Option<LeaseRow>) -> Result<bool, ChatError> {
+    pub(super) async fn take(&self, shard: u64, seen: Option<LeaseRow>) -> Result<bool, ChatError> {
         let own = LeaseRow { incarnation: self.lease.incarnation };
         let take = self.ctx.chat.run_idempotent(|tx| async move {
             let key = keys::push_lease(shard);
@@ -242,13 +252,32 @@ async fn look(tx: &Tx) -> Result<Seen, ChatError> {
 
 #[cfg(test)]
 mod tests {
+    use suda_schema::{ChannelId, Seq, UserId};
+
     use super::*;
+    use crate::chat::outbox::OutboxRow;
+    use crate::notifier::commit::{self, Effect};
     use crate::notifier::context;
     use crate::store::Store;
 
+    /// Two notifiers over one store; the first has all shards, and the second has seen it alive.
+    async fn two() -> (Manager, Manager) {
+        let store = Store::memory();
+        let mut one = Manager::new(context(store.clone(), 1));
+        let mut other = Manager::new(context(store, 2));
+        one.round().await.unwrap();
+        other.round().await.unwrap();
+        assert_eq!((one.working.len() as u64, other.working.len()), (OUTBOX_SHARDS, 0));
+        (one, other)
+    }
+
+    fn lease_time(manager: &Manager) -> Duration {
+        Duration::from_millis(manager.ctx.config.lease_ms)
+    }
+
     #[tokio::test]
     async fn a_shard_whose_work_has_panicked_is_worked_on_again() {
-        let mut manager = Manager::new(context(Store::memory()));
+        let mut manager = Manager::new(context(Store::memory(), 1));
         manager.round().await.unwrap();
         assert_eq!(manager.working.len() as u64, OUTBOX_SHARDS);
         let task = manager.tasks.spawn(async { panic!("a bug") }).id();
@@ -259,5 +288,68 @@ mod tests {
         manager.round().await.unwrap();
         manager.round().await.unwrap();
         assert!(manager.working.contains_key(&3) && manager.working[&3].task != task);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_stood_still_can_mark_nothing_when_it_wakes() {
+        let (mut one, mut other) = two().await;
+        // A row that is not due before the end of time, so that nobody but this test has to do with it.
+        let (shard, key) = (3, &[keys::pushes(3).begin(), &[1]].concat());
+        let row = &OutboxRow::message(ChannelId(shard), (Seq(1), u64::MAX), UserId(1));
+        let put = one.ctx.chat.run_idempotent(|tx| async move {
+            tx.set_row(key, row);
+            Ok(())
+        });
+        put.await.unwrap();
+        tokio::time::advance(lease_time(&one)).await;
+        assert!(!one.lease.is_valid(), "it goes on though others may take it for dead");
+        other.round().await.unwrap();
+        assert_eq!(other.working.len() as u64, OUTBOX_SHARDS);
+        // It wakes, and says what it has sent before.
+        let effects = [Effect::Done(key.clone().into())];
+        for (manager, may) in [(&one, false), (&other, true)] {
+            let (lease, effects) = (&*manager.lease, &effects[..]);
+            let write = |tx| async move { commit::write(&tx, lease, shard, effects).await };
+            assert_eq!(manager.ctx.chat.run_idempotent(write).await.unwrap(), may);
+            let left = one.ctx.chat.read(|tx| async move { tx.row::<OutboxRow>(key).await }).await.unwrap();
+            assert_eq!(left.is_none(), may);
+        }
+        // It is one of two again, and gets its part.
+        one.round().await.unwrap();
+        assert!(one.lease.is_valid());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_slow_and_not_silent_for_too_long_keeps_its_shards() {
+        let (mut one, mut other) = two().await;
+        for _ in 0..5 {
+            tokio::time::advance(lease_time(&one) * 9 / 10).await;
+            one.beat().await.unwrap();
+            other.round().await.unwrap();
+            assert_eq!(other.working.len(), 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_share_and_one_that_leaves_is_followed_at_once() {
+        let (mut one, mut other) = two().await;
+        let half = usize::try_from(OUTBOX_SHARDS / 2).unwrap();
+        // The first gives up what is too much, once what is under way has ended.
+        while other.working.len() < half {
+            one.round().await.unwrap();
+            while let Some(ended) = one.tasks.try_join_next_with_id() {
+                if let Some(shard) = one.ended(ended) {
+                    one.let_go(shard).await.unwrap();
+                }
+            }
+            tokio::time::advance(Duration::from_millis(10)).await;
+            other.round().await.unwrap();
+        }
+        assert_eq!((one.working.len(), other.working.len()), (half, half));
+        let stop = CancellationToken::new();
+        stop.cancel();
+        one.run(stop).await;
+        other.round().await.unwrap();
+        assert_eq!(other.working.len() as u64, OUTBOX_SHARDS);
     }
 }

@@ -4,7 +4,7 @@
 //! | module | idea |
 //! |---|---|
 //! | `lease` | who works on which shards of the outbox; what a dead node had is taken over |
-//! | `shard` | one shard: order, fairness, what is under way |
+//! | `shard` · `intake` · `landing` | one shard: order, fairness, what is under way; what it reads; what came of it |
 //! | `job` | one person told of one thing |
 //! | `held` · `rows` · `commit` | who is told later, and how it lies in the store |
 //! | `decide` · `payload` | who is told, and what: pure |
@@ -22,7 +22,9 @@ pub mod dead;
 mod decide;
 mod fcm;
 mod held;
+mod intake;
 mod job;
+mod landing;
 mod lease;
 mod metrics;
 mod outcome;
@@ -44,7 +46,7 @@ pub use breaker::{Breaker, BreakerConfig};
 pub use config::{Exempt, Hidden, NotifierConfig};
 pub use decide::{Patience, Verdict, decide};
 pub use fcm::{BASE as FCM_BASE, FcmConfig};
-pub use metrics::PushMetrics;
+pub use metrics::{OutcomeLabel, ProviderLabel, PushMetrics, ReasonLabel};
 pub use outcome::Outcome;
 pub use payload::{Alert, Notice, Show};
 pub use providers::Providers;
@@ -100,9 +102,9 @@ fn https(url: &str) -> anyhow::Result<()> {
 
 /// What a notifier without providers stands on.
 #[cfg(test)]
-fn context(store: crate::store::Store) -> Arc<Context> {
-    let (chat, _) = crate::chat::testing::over(store, crate::chat::testing::config());
+fn context(store: crate::store::Store, node: u16) -> Arc<Context> {
+    let (chat, _) = crate::chat::testing::on_node(store, node, crate::chat::testing::config());
     let (config, metrics) = (NotifierConfig::default(), PushMetrics::default());
     let providers = Providers::new(&config, chat.clock().clone(), metrics.clone()).unwrap();
-    Arc::new(Context { chat, node: 1, config, providers, metrics })
+    Arc::new(Context { chat, node, config, providers, metrics })
 }

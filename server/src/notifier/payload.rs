@@ -141,7 +141,7 @@ impl Notice {
         message
     }
 
-    /// Web Push: what `push-worker.js` is given.
+    /// Web Push: what the app's service worker is given.
     #[must_use]
     pub fn webpush(&self) -> Value {
         let mut payload = self.data();

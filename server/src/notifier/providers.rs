@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::Uri;
+use bytes::Bytes;
+use http::{Request, Uri};
+use http_body_util::Full;
 use tokio::sync::Semaphore;
 
 use super::apns::Apns;
@@ -106,6 +108,15 @@ impl Providers {
         let label = OutcomeLabel { provider: name(push.kind), outcome: what, reason: reason.to_owned() };
         self.metrics.outcomes.get_or_create(&label).inc();
         Some(outcome)
+    }
+
+    /// The request alone that would be sent, without the breaker; `None` where nobody pushes by this provider.
+    pub async fn request(&self, push: &PushToken, notice: &Notice) -> Option<Result<Request<Full<Bytes>>, Outcome>> {
+        Some(match push.kind {
+            PushKind::Apns => self.apns.as_ref()?.request(&push.token, notice).map(|(request, _)| request),
+            PushKind::Fcm => self.fcm.as_ref()?.request(&push.token, notice).await.map(|(request, _)| request),
+            PushKind::Webpush => self.webpush.as_ref()?.request(&push.token, notice),
+        })
     }
 
     fn service(&self, push: &PushToken) -> Option<Origin> {

@@ -87,14 +87,25 @@ impl WebPush {
     }
 
     pub(super) async fn send(&self, token: &str, notice: &Notice) -> Outcome {
-        let Some(subscription) = Subscription::parse(token) else { return Outcome::Gone("no_subscription", None) };
-        let uri: Option<Uri> = subscription.endpoint.parse().ok();
-        let Some((uri, origin)) = uri.and_then(|uri| Some((uri.clone(), Origin::of(&uri)?))) else {
-            return Outcome::Gone("no_subscription", None);
+        let request = match self.request(token, notice) {
+            Ok(request) => request,
+            Err(outcome) => return outcome,
         };
-        let sealed = seal(&subscription, notice.webpush().to_string().as_bytes(), &self.clock);
-        let Ok(body) = sealed else { return Outcome::Gone("bad_key", None) };
-        let Ok(authorization) = self.sign(&origin.text()) else { return Outcome::Down("can't sign".to_owned(), None) };
+        match self.pool.send(request).await {
+            Ok(answer) => judge(&answer),
+            Err(error) => Outcome::of_error(&error),
+        }
+    }
+
+    /// The request that tells a browser.
+    pub(super) fn request(&self, token: &str, notice: &Notice) -> Result<Request<Full<Bytes>>, Outcome> {
+        let no_subscription = || Outcome::Gone("no_subscription", None);
+        let subscription = Subscription::parse(token).ok_or_else(no_subscription)?;
+        let uri: Uri = subscription.endpoint.parse().map_err(|_| no_subscription())?;
+        let origin = Origin::of(&uri).ok_or_else(no_subscription)?;
+        let body = seal(&subscription, notice.webpush().to_string().as_bytes(), &self.clock);
+        let body = body.map_err(|BadKey| Outcome::Gone("bad_key", None))?;
+        let authorization = self.sign(&origin.text()).map_err(|_| Outcome::Down("can't sign".to_owned(), None))?;
         let request = Request::post(uri)
             .header("authorization", authorization)
             .header("content-encoding", "aes128gcm")
@@ -103,11 +114,7 @@ impl WebPush {
             .header("urgency", if notice.show == Show::Read { "low" } else { "high" })
             .header("topic", notice.collapse_id())
             .body(Full::new(Bytes::from(body)));
-        let Ok(request) = request else { return Outcome::Gone("no_subscription", None) };
-        match self.pool.send(request).await {
-            Ok(answer) => judge(&answer),
-            Err(error) => Outcome::of_error(&error),
-        }
+        request.map_err(|_| no_subscription())
     }
 
     fn sign(&self, origin: &str) -> Result<String, jsonwebtoken::errors::Error> {

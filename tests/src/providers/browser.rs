@@ -14,7 +14,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Taken, header, now_s};
+use super::Taken;
+use super::serve::{header, host, now_s};
 
 /// A browser that has subscribed.
 #[derive(Clone)]
@@ -87,7 +88,8 @@ impl Browser {
         }
         let text = self.open(body).ok_or("it can't be decrypted")?;
         let payload = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-        Ok(Taken { provider: "webpush", token: name.to_owned(), collapse_id: topic, payload, at: Instant::now() })
+        let (token, collapse_id) = (name.to_owned(), topic);
+        Ok(Taken { provider: "webpush", host: host(head), token, collapse_id, payload, at: Instant::now() })
     }
 
     fn open(&self, body: &[u8]) -> Option<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! What Google checks.
 
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::Response;
 use http::request::Parts;
@@ -12,7 +12,8 @@ use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData as _};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Taken, header, respond};
+use super::Taken;
+use super::serve::{header, host, respond};
 
 /// The project of these tests.
 pub const PROJECT: &str = "suda-tests";
@@ -21,7 +22,14 @@ const EMAIL: &str = "push@suda-tests.example";
 pub(super) struct Google {
     key: KeyPair,
     token_url: String,
-    tokens: Mutex<u64>,
+    tokens: Mutex<Tokens>,
+}
+
+/// What was given out last.
+struct Tokens {
+    number: u64,
+    until: Instant,
+    good_for: Duration,
 }
 
 #[derive(Deserialize)]
@@ -33,7 +41,8 @@ struct Claims {
 impl Google {
     pub(super) fn new(base: &str) -> Self {
         let key = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
-        Self { key, token_url: format!("{base}/token"), tokens: Mutex::new(0) }
+        let tokens = Tokens { number: 0, until: Instant::now(), good_for: Duration::from_secs(3_599) };
+        Self { key, token_url: format!("{base}/token"), tokens: Mutex::new(tokens) }
     }
 
     pub(super) fn account(&self) -> String {
@@ -59,14 +68,23 @@ impl Google {
             return Err("somebody else's".to_owned());
         }
         let mut tokens = self.tokens.lock().unwrap();
-        *tokens += 1;
-        let answer = json!({ "access_token": format!("ya29.{tokens}"), "expires_in": 3_599, "token_type": "Bearer" });
+        tokens.number += 1;
+        tokens.until = Instant::now() + tokens.good_for;
+        let (token, seconds) = (format!("ya29.{}", tokens.number), tokens.good_for.as_secs());
+        let answer = json!({ "access_token": token, "expires_in": seconds, "token_type": "Bearer" });
         Ok(respond(200, None, answer.to_string()))
     }
 
+    pub(super) fn let_tokens_end_after(&self, time: Duration) {
+        self.tokens.lock().unwrap().good_for = time;
+    }
+
     pub(super) fn take(&self, head: &Parts, body: &Bytes) -> Result<Taken, String> {
-        let newest = format!("Bearer ya29.{}", self.tokens.lock().unwrap());
-        if header(head, "authorization")? != newest {
+        let (newest, is_over) = {
+            let tokens = self.tokens.lock().unwrap();
+            (format!("Bearer ya29.{}", tokens.number), tokens.until <= Instant::now())
+        };
+        if is_over || header(head, "authorization")? != newest {
             return Err("not the token that was given out".to_owned());
         }
         if head.uri.path() != format!("/v1/projects/{PROJECT}/messages:send") {
@@ -80,7 +98,8 @@ impl Google {
             return Err("data has more than texts".to_owned());
         }
         let collapse_id = message["android"]["collapse_key"].as_str().ok_or("no collapse key")?.to_owned();
-        Ok(Taken { provider: "fcm", token, collapse_id, payload: message.clone(), at: Instant::now() })
+        let (host, payload) = (host(head), message.clone());
+        Ok(Taken { provider: "fcm", host, token, collapse_id, payload, at: Instant::now() })
     }
 }
 

@@ -6,23 +6,19 @@
 mod apple;
 mod browser;
 mod google;
+mod serve;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::PrivateKeyDer;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 pub use apple::{KEY_ID, TEAM, TOPIC};
@@ -38,6 +34,10 @@ pub enum Mood {
     Slow(Duration),
     /// It answers with this, and has done nothing.
     Answer(u16, Option<u64>, Value),
+    /// It looks at nothing as long as it is so, and then is as it is by then.
+    Busy,
+    /// It takes the push, and does not answer as long as it is so.
+    Silent,
     /// It takes the push, and the connection ends before its answer.
     Reset,
     /// It says GOAWAY while a request is under way, and answers that.
@@ -51,6 +51,8 @@ pub enum Mood {
 pub struct Taken {
     /// `apns`, `fcm` or `webpush`.
     pub provider: &'static str,
+    /// Under which host it was asked: it has two names.
+    pub host: String,
     /// Whose.
     pub token: String,
     /// Pushes with the same one are one notification.
@@ -74,6 +76,8 @@ struct Inner {
     google: google::Google,
     vapid: KeyPair,
     state: Mutex<State>,
+    /// Grows with each change of a mood.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -85,18 +89,18 @@ struct State {
     gone: BTreeMap<String, u64>,
     browsers: BTreeMap<String, Browser>,
     taken: Vec<Taken>,
+    /// What is taken is only counted.
+    keeps_none: bool,
+    count: usize,
     requests: u64,
+    /// Of those, how many are here now, and were at most.
+    here: u64,
+    most_here: u64,
     connections: u64,
     logins: u64,
     wrong: Vec<String>,
-    /// Names of pushes that were taken.
-    ids: BTreeSet<(String, String)>,
-}
-
-/// What a connection is told by one of its requests.
-enum Order {
-    GoAway,
-    Reset,
+    /// What requests to Apple and to browsers were signed with.
+    signatures: BTreeSet<String>,
 }
 
 impl Providers {
@@ -123,6 +127,7 @@ impl Providers {
             google: google::Google::new(&base),
             vapid: KeyPair::generate().unwrap(),
             state: Mutex::default(),
+            changes: watch::channel(0).0,
         };
         let providers = Self { inner: Arc::new(inner) };
         tokio::spawn(providers.clone().serve(listener, TlsAcceptor::from(Arc::new(tls))));
@@ -133,6 +138,36 @@ impl Providers {
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.inner.addr.port())
+    }
+
+    /// The same by the other name.
+    #[must_use]
+    pub fn other_url(&self) -> String {
+        format!("https://localhost:{}", self.inner.addr.port())
+    }
+
+    /// A node's settings for all three. The keys, which have no place among them, are written into files of this folder.
+    #[must_use]
+    pub fn settings(&self, folder: &Path) -> Vec<(String, String)> {
+        let file = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let settings = [
+            ("apns_key_file", file("apns.p8", &self.apns_key())),
+            ("apns_key_id", KEY_ID.to_owned()),
+            ("apns_team_id", TEAM.to_owned()),
+            ("apns_topic", TOPIC.to_owned()),
+            ("apns_url", self.url()),
+            ("fcm_account_file", file("firebase.json", &self.fcm_account())),
+            ("fcm_url", self.url()),
+            ("vapid_key_file", file("vapid.pem", &self.vapid_key())),
+            ("vapid_contact", "mailto:push@suda.example".to_owned()),
+            ("webpush_exempt", "127.0.0.1".to_owned()),
+            ("extra_roots_file", file("roots.pem", self.root_pem())),
+        ];
+        settings.into_iter().map(|(name, value)| (format!("push.{name}"), value)).collect()
     }
 
     /// The certificate to trust.
@@ -171,6 +206,12 @@ impl Providers {
     /// From now on a provider is so.
     pub fn set(&self, provider: &'static str, mood: Mood) {
         self.state(|state| state.moods.insert(provider, mood));
+        self.inner.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// From now on Google's tokens end so soon.
+    pub fn let_logins_end_after(&self, time: Duration) {
+        self.inner.google.let_tokens_end_after(time);
     }
 
     /// For one request it will be so.
@@ -183,6 +224,11 @@ impl Providers {
         self.state(|state| state.gone.insert(token.to_owned(), since_ms));
     }
 
+    /// From now on what is taken is only counted: for very many.
+    pub fn keep_none(&self) {
+        self.state(|state| state.keeps_none = true);
+    }
+
     /// What was taken, in order.
     #[must_use]
     pub fn taken(&self) -> Vec<Taken> {
@@ -192,7 +238,7 @@ impl Providers {
     /// How many pushes were taken.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.state(|state| state.taken.len())
+        self.state(|state| state.count)
     }
 
     /// How many notifications a device shows: pushes with the same id are one.
@@ -207,6 +253,18 @@ impl Providers {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.state(|state| state.requests)
+    }
+
+    /// How many requests there were at once, at most.
+    #[must_use]
+    pub fn most_at_once(&self) -> u64 {
+        self.state(|state| state.most_here)
+    }
+
+    /// With how many tokens requests to Apple and to browsers were signed.
+    #[must_use]
+    pub fn signatures(&self) -> usize {
+        self.state(|state| state.signatures.len())
     }
 
     /// How many connections were made.
@@ -230,130 +288,4 @@ impl Providers {
     fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
         with(&mut self.inner.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
-
-    async fn serve(self, listener: TcpListener, tls: TlsAcceptor) {
-        while let Ok((tcp, _)) = listener.accept().await {
-            let (providers, tls) = (self.clone(), tls.clone());
-            tokio::spawn(async move {
-                let _ = tcp.set_nodelay(true);
-                let Ok(stream) = tls.accept(tcp).await else { return };
-                providers.state(|state| state.connections += 1);
-                let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                let (order, mut orders) = mpsc::unbounded_channel();
-                let service = service_fn(move |request| {
-                    let (providers, order) = (providers.clone(), order.clone());
-                    async move { Ok::<_, Infallible>(providers.answer(request, is_h2, order).await) }
-                });
-                if is_h2 {
-                    let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                        .max_concurrent_streams(1_000)
-                        .serve_connection(TokioIo::new(stream), service);
-                    let mut connection = std::pin::pin!(connection);
-                    loop {
-                        tokio::select! {
-                            _ = connection.as_mut() => return,
-                            Some(order) = orders.recv() => match order {
-                                Order::GoAway => connection.as_mut().graceful_shutdown(),
-                                Order::Reset => return,
-                            },
-                        }
-                    }
-                }
-                let connection =
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                tokio::select! { _ = connection => {}, _ = orders.recv() => {} }
-            });
-        }
-    }
-
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-        is_h2: bool,
-        order: mpsc::UnboundedSender<Order>,
-    ) -> Response<Full<Bytes>> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let provider = match head.uri.path() {
-            path if path.starts_with("/3/device/") => "apns",
-            path if path.starts_with("/v1/projects/") => "fcm",
-            path if path.starts_with("/wp/") => "webpush",
-            "/token" => {
-                self.state(|state| state.logins += 1);
-                return self.inner.google.token(&body).unwrap_or_else(|wrong| self.refuse(401, wrong));
-            }
-            path => return self.refuse(404, format!("nothing is at {path}")),
-        };
-        let mood = self.state(|state| {
-            state.requests += 1;
-            let next = state.next.get_mut(provider).and_then(VecDeque::pop_front);
-            next.or_else(|| state.moods.get(provider).cloned()).unwrap_or(Mood::Well)
-        });
-        match &mood {
-            Mood::Slow(time) => tokio::time::sleep(*time).await,
-            Mood::Answer(status, retry_after_s, body) => return respond(*status, *retry_after_s, body.to_string()),
-            Mood::Garbage => return respond(500, None, "\u{0}<html>{{{".to_owned()),
-            Mood::GoAway => {
-                let _ = order.send(Order::GoAway);
-                tokio::time::sleep(Duration::from_millis(30)).await;
-            }
-            Mood::Well | Mood::Reset => {}
-        }
-        let taken = match provider {
-            "apns" => self.inner.apple.take(&head, &body, is_h2),
-            "fcm" => self.inner.google.take(&head, &body),
-            _ => {
-                let name = head.uri.path().trim_start_matches("/wp/").to_owned();
-                let browser = self.state(|state| state.browsers.get(&name).cloned());
-                let key = self.inner.vapid.public_key_raw();
-                browser
-                    .ok_or_else(|| "no such browser".to_owned())
-                    .and_then(|browser| browser.take(&head, &body, &self.url(), key, &name))
-            }
-        };
-        let taken = match taken {
-            Ok(taken) => taken,
-            Err(wrong) => return self.refuse(403, wrong),
-        };
-        if let Some(since_ms) = self.state(|state| state.gone.get(&taken.token).copied()) {
-            return match provider {
-                "apns" => apple::gone(since_ms),
-                "fcm" => google::gone(),
-                _ => respond(410, None, String::new()),
-            };
-        }
-        self.state(|state| {
-            state.ids.insert((taken.token.clone(), taken.collapse_id.clone()));
-            state.taken.push(taken);
-        });
-        if mood == Mood::Reset {
-            let _ = order.send(Order::Reset);
-            std::future::pending::<()>().await;
-        }
-        respond(if provider == "webpush" { 201 } else { 200 }, None, "{}".to_owned())
-    }
-
-    fn refuse(&self, status: u16, wrong: String) -> Response<Full<Bytes>> {
-        let body = serde_json::json!({ "reason": "InvalidProviderToken", "error": { "message": wrong } });
-        self.state(|state| state.wrong.push(wrong));
-        respond(status, None, body.to_string())
-    }
-}
-
-fn respond(status: u16, retry_after_s: Option<u64>, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap();
-    if let Some(seconds) = retry_after_s {
-        response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
-    }
-    response
-}
-
-fn header<'a>(head: &'a http::request::Parts, name: &str) -> Result<&'a str, String> {
-    let value = head.headers.get(name).ok_or_else(|| format!("no header {name}"))?;
-    value.to_str().map_err(|_| format!("header {name} is no text"))
-}
-
-fn now_s() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }

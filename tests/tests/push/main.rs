@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod answers;
 mod crowd;
 mod failing;
+mod processes;
+mod tokens;
 mod told;
 mod world;

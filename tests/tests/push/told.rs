@@ -1,9 +1,10 @@
 //! Who is told, and what.
 
-use suda_schema::channel::Op;
-use suda_schema::entry::React;
+use suda_schema::channel::{NewMessage, Op};
+use suda_schema::entry::{Body, Opaque, React};
 use suda_schema::open::Activity;
 use suda_schema::summary::{ChannelKind, Mute};
+use suda_server::chat::profile::ProfileChange;
 use suda_server::chat::push::PushKind;
 use suda_server::chat::settings::{QuietHours, SettingsChange};
 
@@ -157,5 +158,111 @@ async fn nothing_is_said_where_nothing_is_to_be_shown() {
     let payload = world.providers.taken().pop().unwrap().payload;
     assert_eq!(payload["aps"]["alert"]["loc-key"], "SUDA_NEW_MESSAGE", "{token}");
     assert!(!payload.to_string().contains("secret") && !payload.to_string().contains("user_"));
+    notifier.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_a_broadcast_are_told_if_they_have_asked_for_it() {
+    let world = World::new().await;
+    let owner = world.person().await;
+    let [(asked, asked_token), (silent, silent_token)] = [world.apple_person().await, world.apple_person().await];
+    let channel = world.channel(ChannelKind::Broadcast, owner, &[asked, silent]).await;
+    world.chat.set_mute(asked.user, channel, Mute::Off).await.unwrap();
+    let notifier = world.notifier(1);
+    world.say(channel, owner, "to everybody").await;
+    world.until("the one who has asked", || world.texts(&asked_token) == ["to everybody"]).await;
+    world.settle().await;
+    assert_eq!(world.texts(&silent_token), Vec::<String>::new());
+    // Whoever is mentioned is told.
+    world.send(channel, owner, "to you", None, vec![silent.user]).await;
+    world.until("the one who is mentioned", || world.texts(&silent_token) == ["to you"]).await;
+    notifier.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_hours_are_those_of_the_users_time_zone() {
+    let world = World::new().await;
+    let kim = world.person().await;
+    // The two hours around now, as clocks in Honolulu show them, where there is no summer time.
+    let minute = i64::try_from(world.chat.clock().now_ms() / 60_000).unwrap();
+    let of_day = |minute: i64| u16::try_from(minute.rem_euclid(1_440)).unwrap();
+    let there = minute - 600;
+    let hours = QuietHours { from_minute: of_day(there - 60), to_minute: of_day(there + 60), days: 127 };
+    let mut tokens = Vec::new();
+    let notifier = world.notifier(1);
+    for zone in ["Pacific/Honolulu", "Asia/Seoul"] {
+        let (lee, token) = world.apple_person().await;
+        let profile = ProfileChange { time_zone: Some(zone.to_owned()), ..ProfileChange::default() };
+        world.chat.change_profile(lee.user, &profile).await.unwrap();
+        let change = SettingsChange { quiet_hours: Some(Some(hours)), ..SettingsChange::default() };
+        world.chat.change_settings(lee.user, &change).await.unwrap();
+        let channel = world.direct(kim, lee).await;
+        world.say(channel, kim, zone).await;
+        tokens.push(token);
+    }
+    world.until("Seoul", || world.texts(&tokens[1]) == ["Asia/Seoul"]).await;
+    world.settle().await;
+    assert_eq!(world.texts(&tokens[0]), Vec::<String>::new());
+    notifier.stop().await;
+}
+
+/// On all platforms what was read elsewhere is taken away; on browsers only where the operator wants it.
+#[tokio::test(flavor = "multi_thread")]
+async fn google_and_browsers_take_away_what_was_read_elsewhere() {
+    for dismiss in [true, false] {
+        let mut world = World::new().await;
+        world.config.webpush.as_mut().unwrap().dismiss = dismiss;
+        let (kim, lee) = (world.person().await, world.person().await);
+        let browser = world.providers.subscribe("lee");
+        for (kind, token) in [(PushKind::Fcm, "google"), (PushKind::Webpush, &*browser)] {
+            world.chat.register_push(lee.user, lee.device, kind, token).await.unwrap();
+        }
+        let notifier = world.notifier(1);
+        let channel = world.direct(kim, lee).await;
+        let seq = world.say(channel, kim, "hello").await;
+        world.taken(2).await;
+        world.settle().await;
+        world.read(channel, lee, seq).await;
+        let read = || -> Vec<_> {
+            let taken = world.providers.taken().into_iter();
+            taken.filter(|taken| taken.collapse_id.starts_with("r-")).collect()
+        };
+        let count = if dismiss { 2 } else { 1 };
+        world.until("the dismissal", || read().len() == count).await;
+        world.settle().await;
+        let read = read();
+        assert_eq!(read.len(), count, "{read:?}");
+        for taken in &read {
+            let data = if taken.provider == "fcm" { &taken.payload["data"] } else { &taken.payload };
+            assert_eq!(
+                (&data["type"], data["seq"].to_string().trim_matches('"')),
+                (&"read".into(), &*seq.0.to_string())
+            );
+            assert_eq!(data["badge"].to_string().trim_matches('"'), "0");
+            assert!(taken.payload["android"]["notification"].is_null() && taken.payload["title"].is_null());
+        }
+        assert_eq!(world.providers.wrong(), Vec::<String>::new());
+        notifier.stop().await;
+    }
+}
+
+/// What only the clients can read says nothing, and the app is asked to make something of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_clients_can_read_is_not_said() {
+    let world = World::new().await;
+    let (kim, (lee, token)) = (world.person().await, world.apple_person().await);
+    let notifier = world.notifier(1);
+    let channel = world.direct(kim, lee).await;
+    let body = Body::Opaque(Opaque { scheme: "mls/1".to_owned(), bytes: b"sealed words".to_vec() });
+    let message = NewMessage { body, reply_to: None, mentions: Vec::new(), attachments: Vec::new() };
+    world.op(channel, kim, Op::Message(message)).await;
+    world.taken(1).await;
+    let payload = world.providers.taken().pop().unwrap().payload;
+    assert_eq!(
+        payload["aps"]["alert"],
+        serde_json::json!({ "loc-key": "SUDA_NEW_MESSAGE", "loc-args": [] }),
+        "{token}"
+    );
+    assert_eq!(payload["aps"]["mutable-content"], 1);
     notifier.stop().await;
 }

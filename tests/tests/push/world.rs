@@ -169,10 +169,14 @@ impl World {
     }
 
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        self.until_within(WAIT, what, is_so).await;
+    }
+
+    pub(crate) async fn until_within(&self, within: Duration, what: &str, is_so: impl Fn() -> bool) {
         let began = Instant::now();
         while !is_so() {
             assert!(
-                began.elapsed() < WAIT,
+                began.elapsed() < within,
                 "no {what}: {} taken, wrong: {:?}",
                 self.providers.count(),
                 self.providers.wrong()
