@@ -101,3 +101,21 @@ test("a login that runs out is renewed without anybody noticing; one that is end
   await kim.sees("with a new token").catch(() => kim.open(channel));
   await kim.sees("with a new token");
 });
+
+test("a page that wakes from sleep notices at once that its link is dead", async () => {
+  app.udp.blocked = false;
+  await kim.reload();
+  await kim.online("webtransport");
+  await kim.cdp("Page.setWebLifecycleState", { state: "frozen" });
+  app.udp.blocked = true;
+  await kim.cdp("Page.setWebLifecycleState", { state: "active" });
+  const noticed = await kim.run(async () => {
+    const { client } = await import(document.querySelector('[href$="js/session.js"]').href);
+    const since = performance.now();
+    while (client.link.transport === "webtransport" && performance.now() - since < 20_000) await new Promise((resolve) => setTimeout(resolve, 20));
+    return performance.now() - since;
+  });
+  // Heartbeats alone would take longer: one each 5 s, and then as long for the answer.
+  assert.ok(noticed < 5_000, `it took ${noticed} ms`);
+  await kim.online("websocket");
+});

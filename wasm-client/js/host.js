@@ -5,8 +5,9 @@ import init, { Engine } from "./suda.js";
 import { Clock } from "./clock.js";
 import { AuthError, ClientError, errorFrom, plainError } from "./errors.js";
 import { uuid } from "./events.js";
-import { Http, candidates } from "./http.js";
+import { Http } from "./http.js";
 import { SocketLink, TransportLink } from "./links.js";
+import { candidates } from "./nodes.js";
 import { Notices } from "./notices.js";
 import { Store } from "./store.js";
 
@@ -30,13 +31,17 @@ export class Host {
   /** Channel → how many look, what of it is kept having been laid out, and the views: key → {front, view, kind, since, after}. */
   #channels = new Map();
   #failed = new Map();
+  #failures = 0;
   #visible = new Map();
   #hiddenAt = null;
   #ended = null;
   #pumping = false;
   #listeners = new AbortController();
 
-  /** `push(front | null, message)`: to one tab, or all. */
+  /**
+   * `push(front | null, message)`: to one tab, or all. `options.seen` is the list of channels that the host before this one
+   * told last, if there was one.
+   */
   static async start(options, push) {
     const host = new Host(options, push);
     await host.#start();
@@ -49,25 +54,32 @@ export class Host {
   }
 
   async #start() {
-    const { server, profile, storage, transports, clientName, wasm } = this.#options;
+    const { server, profile, storage, transports, clientName, wasm, seen } = this.#options;
     this.#store = new Store(() => this.#tellState());
     const opened = storage === "memory" ? null : this.#store.open(`suda:${server}:${profile}`);
     await Promise.all([init({ module_or_path: wasm ?? new URL("./suda_bg.wasm", import.meta.url) }), opened]);
-    this.#http = new Http(server, (login) => this.#loginChanged(login));
-    const [state, login, outbox, failed] = await Promise.all([
+    this.#http = new Http(
+      server,
+      (login) => this.#loginChanged(login),
+      (nodes) => this.#store.write([["put", "nodes", nodes]]),
+    );
+    const [state, login, nodes, outbox, failed] = await Promise.all([
       this.#store.get("state"),
       this.#store.get("login"),
+      this.#store.get("nodes"),
       this.#store.outbox(),
       this.#store.failed(),
     ]);
     for (const row of failed) this.#failed.set(row.id, row);
+    this.#failures = failed.at(-1)?.order ?? 0;
+    if (nodes) this.#http.knows(nodes);
     const seed = crypto.getRandomValues(new BigUint64Array(1))[0];
     const order = outbox.reduce((most, row) => Math.max(most, row.order), 0);
     const rows = outbox.map((row) => row.bytes);
     const keeps = this.#store.kind === "persistent";
     this.#engine = new Engine(Date.now(), seed, clientName, transports.join(), keeps, state, rows, order);
     this.#clock = new Clock((late) => this.#rang(late));
-    this.#notices = new Notices();
+    this.#notices = new Notices(seen && JSON.parse(seen), login?.user);
     this.#listen();
     if (login) {
       this.#http.login = login;
@@ -182,8 +194,8 @@ export class Host {
 
   async #discover() {
     try {
-      const found = candidates(await this.#http.ask("GET", "discovery"), this.#options.server);
-      for (const { node, kind, url, hashes } of found) this.#engine.candidate(node, kind, url, hashes);
+      const { discovery, base } = await this.#http.discover();
+      for (const { node, kind, url, hashes } of candidates(discovery, base)) this.#engine.candidate(node, kind, url, hashes);
       this.#do((engine, now) => engine.discovered(now));
     } catch (error) {
       if (!this.#ended) this.#do((engine, now) => engine.discoverFailed(now, error.message, error.retryAfterMs ?? undefined));
@@ -334,7 +346,7 @@ export class Host {
   #sent({ channel, id, seq, at_ms, error }) {
     if (error) {
       const op = this.#failed.get(id)?.op ?? this.#ops.get(id);
-      const row = { id, channel, op: op ?? {}, error, at_ms: Date.now() };
+      const row = { id, channel, op: op ?? {}, error, at_ms: Date.now(), order: ++this.#failures };
       this.#failed.set(id, row);
       this.#store.write([["failed", id, row]]);
     }
@@ -401,7 +413,7 @@ export class Host {
     reconnect() {
       this.#do((engine, now) => (engine.connect(now), engine.retryNow(now)));
     },
-    info: () => this.#http.ask("GET", "discovery"),
+    info: async () => (await this.#http.discover()).discovery,
     async login(front, path, body) {
       const login = await this.#http.ask("POST", path, body);
       await this.#logIn(login);
@@ -430,6 +442,8 @@ export class Host {
       return summary.channel;
     },
     async open(front, id, key, kind) {
+      const known = this.#channels.get(id)?.views.get(`${front}/${key}`);
+      if (known) return known.after;
       const channel = await this.#openChannel(id);
       const view = { id: key, front, kind, since: undefined, after: 0 };
       if (kind === "past") view.after = this.#lastSeq(id);

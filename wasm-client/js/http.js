@@ -1,29 +1,60 @@
 // The HTTP API, and the tokens that it takes.
 
 import { AuthError, NetworkError, SudaError, errorFrom } from "./errors.js";
+import { Bases, basesOf } from "./nodes.js";
 
 const WITHIN_MS = 20_000;
+/** How long one node is asked for discovery alone before the next one is asked as well. */
+const ASK_ANOTHER_AFTER_MS = 1_000;
+/**
+ * What is not asked of another node when the answer was lost. A browser does not say whether the first one has heard it, and
+ * these would not have the same outcome the second time; all else would.
+ */
+const ONCE = new Set(["POST accounts", "POST login", "PUT account/password"]);
 
 export class Http {
-  #base;
+  #bases;
   #onLogin;
+  #onNodes;
   #refreshing = null;
   login = null;
 
-  /** `onLogin` is told of every new login, to keep it. */
-  constructor(base, onLogin) {
-    this.#base = base;
-    this.#onLogin = onLogin;
+  /** `onLogin` is told of every new login, to keep it, and `onNodes` of the nodes that there are beside `base`. */
+  constructor(base, onLogin, onNodes) {
+    this.#bases = new Bases(base);
+    [this.#onLogin, this.#onNodes] = [onLogin, onNodes];
   }
 
-  /** Asks without a token. */
+  /** Goes on with what was kept. */
+  knows(nodes) {
+    this.#bases.learn(nodes);
+  }
+
+  /** Asks without a token: the node that has answered last, and where it does not answer, the others. */
   async ask(method, path, body, access) {
+    const until = Date.now() + WITHIN_MS;
+    let failed;
+    for (const base of this.#bases.inOrder()) {
+      try {
+        return await this.#askAt(base, method, path, body, access);
+      } catch (error) {
+        if (!(error instanceof NetworkError)) throw error;
+        this.#bases.failed(base);
+        // What the first one has said is most to the point.
+        failed ??= error;
+        if (ONCE.has(`${method} ${path}`) || Date.now() > until) break;
+      }
+    }
+    throw failed;
+  }
+
+  async #askAt(base, method, path, body, access) {
     const headers = {};
     if (body !== undefined) headers["content-type"] = "application/json";
     if (access) headers.authorization = `Bearer ${access}`;
     let response, text;
     try {
-      response = await fetch(`${this.#base}/v1/${path}`, {
+      response = await fetch(`${base}/v1/${path}`, {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),
@@ -45,7 +76,53 @@ export class Http {
     } catch {
       // A proxy's page, say.
     }
-    throw said?.code ? errorFrom(said) : errorFrom({ code: response.status >= 500 ? "unavailable" : "invalid", message: `HTTP ${response.status}` });
+    if (said?.code) throw errorFrom(said);
+    if (response.status >= 500) throw new NetworkError("network", `${method} ${path}: HTTP ${response.status}`);
+    throw errorFrom({ code: "invalid", message: `HTTP ${response.status}` });
+  }
+
+  /** What discovery says, and where it was asked. Nodes known from before are asked as well where the first does not answer. */
+  discover() {
+    const bases = this.#bases.inOrder();
+    let [asking, over, failed, timer] = [0, false, null, null];
+    return new Promise((resolve, reject) => {
+      const askNext = () => {
+        clearTimeout(timer);
+        if (over) return;
+        const base = bases.shift();
+        if (!base) return asking === 0 && reject(failed);
+        asking += 1;
+        timer = setTimeout(() => {
+          this.#bases.failed(base);
+          askNext();
+        }, ASK_ANOTHER_AFTER_MS);
+        this.#discoverAt(base).then(
+          (found) => {
+            clearTimeout(timer);
+            over = true;
+            resolve(found);
+          },
+          (error) => {
+            asking -= 1;
+            failed ??= error;
+            askNext();
+          },
+        );
+      };
+      askNext();
+    });
+  }
+
+  async #discoverAt(base) {
+    let discovery;
+    try {
+      discovery = await this.#askAt(base, "GET", "discovery");
+    } catch (error) {
+      if (error instanceof NetworkError) this.#bases.failed(base);
+      throw error;
+    }
+    if (this.#bases.learn(basesOf(discovery, base))) this.#onNodes(this.#bases.others());
+    return { discovery, base };
   }
 
   /** Asks as who is logged in. */
@@ -82,28 +159,4 @@ export class Http {
     this.login = login;
     await this.#onLogin(login);
   }
-}
-
-/** Where links can be had, as the core wants it: those of all nodes, in the order in which to try them. */
-export function candidates(discovery, server) {
-  const nodes = discovery.nodes?.length ? discovery.nodes : [discovery];
-  return nodes.flatMap((node) => candidatesOf(node, server));
-}
-
-function candidatesOf({ node = 0, links, certificate_hashes }, server) {
-  const hashes = (certificate_hashes ?? [])
-    .filter(({ algorithm }) => algorithm === "sha-256")
-    .flatMap(({ value }) => value.match(/../g).map((pair) => parseInt(pair, 16)));
-  const plain = new URL(server).protocol === "http:";
-  const secure = globalThis.location?.protocol === "https:";
-  const usable = ({ kind, url }) => {
-    if (kind === "webtransport") return typeof WebTransport === "function";
-    if (kind !== "websocket") return false;
-    if (url.startsWith("ws:")) return plain && !secure;
-    // A WebSocket can't be told to trust the certificate that a node made for itself, unless the page itself came with it.
-    return !(plain && hashes.length > 0);
-  };
-  return links
-    .filter(usable)
-    .map(({ kind, url }) => ({ node, kind, url, hashes: kind === "webtransport" ? hashes : [] }));
 }

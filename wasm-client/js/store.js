@@ -68,8 +68,10 @@ export class Store {
     return rows.sort((a, b) => a.order - b.order);
   }
 
-  failed() {
-    return this.#read("failed", (failed) => done(failed.getAll()), []);
+  /** Those that were refused, as it happened. */
+  async failed() {
+    const rows = await this.#read("failed", (failed) => done(failed.getAll()), []);
+    return rows.sort((a, b) => (a.order ?? 0) - (b.order ?? 0));
   }
 
   /** The newest entries of a channel, in order. */

@@ -35,12 +35,15 @@ export class Tabs {
       await this.#lead();
       return greeted;
     }
+    const { signal } = this.#closed;
+    // That this tab is there can be seen by its lock, which the browser releases however the tab ends. The host asks for it when
+    // it hears of the tab; so nothing is said before the tab has it, or it would be taken for gone.
+    await new Promise((resolve, reject) => {
+      const held = () => (resolve(), new Promise((end) => signal.addEventListener("abort", end)));
+      navigator.locks.request(`${name}:${this.#id}`, { signal }, held).catch(reject);
+    });
     this.#bus = new BroadcastChannel(name);
     this.#bus.onmessage = ({ data }) => this.#heard(data);
-    const { signal } = this.#closed;
-    const gone = () => {};
-    // That this tab is there can be seen by its lock, which the browser releases however the tab ends.
-    navigator.locks.request(`${name}:${this.#id}`, { signal }, () => new Promise((resolve) => signal.addEventListener("abort", resolve))).catch(gone);
     navigator.locks
       .request(name, { signal }, async () => {
         await this.#lead(name);
@@ -58,7 +61,7 @@ export class Tabs {
       if (front !== this.#id) this.#bus?.postMessage({ to: front, from: this.#id, message });
     };
     try {
-      this.#host = await Host.start(this.#options, push);
+      this.#host = await Host.start({ ...this.#options, seen: this.#seen }, push);
     } catch (error) {
       this.#failed = error;
       this.#greeted.reject(error);
@@ -71,6 +74,8 @@ export class Tabs {
   }
 
   #lockName = null;
+  /** The list of channels as the host has told it last. */
+  #seen = null;
   #watched = new Set();
 
   /** Notices when a tab that was heard of has gone. */
@@ -88,17 +93,20 @@ export class Tabs {
   #found(leader) {
     if (this.#leader === leader) return;
     this.#leader = leader;
-    this.#onHost();
     // What was asked of the host before was not answered. All calls can be made twice.
-    for (const [id, { method, args }] of this.#waiting) this.#ask(id, method, args);
+    const unanswered = [...this.#waiting];
+    this.#onHost();
+    for (const [id, { method, args }] of unanswered) this.#ask(id, method, args);
     this.#greeted.resolve();
   }
 
   #heard(data) {
     if (data.who && this.#host) this.#bus.postMessage({ leader: this.#id });
     else if (data.leader) this.#found(data.leader);
-    else if (data.message && data.from === this.#leader && (data.to === null || data.to === this.#id)) this.#onPush(data.message);
-    else if (data.call && data.to === this.#id && this.#host) {
+    else if (data.message && data.from === this.#leader && (data.to === null || data.to === this.#id)) {
+      if (data.message.push === "channels") this.#seen = data.message.list;
+      this.#onPush(data.message);
+    } else if (data.call && data.to === this.#id && this.#host) {
       this.#watch(data.from);
       this.#serve(data.from, data.call);
     } else if (data.answer && data.to === this.#id) this.#answered(data.answer);
