@@ -8,5 +8,5 @@ cargo fmt --all --check
 cargo fmt --manifest-path schema/fuzz/Cargo.toml --check
 cargo clippy --workspace --all-targets -- -D warnings
 # FoundationDB's engine, against the headers that its crate brings along: nothing of FoundationDB need be installed.
-cargo clippy -p suda-server --all-targets --features foundationdb-headers -- -D warnings
-cargo clippy -p suda-tests --test cluster --test cluster_load --features foundationdb -- -D warnings
+# (For the whole workspace, so that what it stands on has the features that were checked already.)
+cargo clippy --workspace --all-targets --features suda-server/foundationdb-headers,suda-tests/foundationdb -- -D warnings

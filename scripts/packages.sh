@@ -8,7 +8,10 @@ have() { command -v "$1" >/dev/null; }
 have cc || missing+=(build-essential)
 have pkg-config || missing+=(pkg-config)
 # bindgen reads FoundationDB's headers with it.
-if ! compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null && ! ldconfig -p | grep -q 'libclang.*\.so'; then
+# (LLVM's tools bring libclang-cpp, which is another library.)
+libclang='libclang(-[0-9.]+)?\.so'
+if ! ls /usr/lib/llvm-*/lib 2>/dev/null | grep -E "^$libclang" >/dev/null &&
+  ! ldconfig -p | grep -E "$libclang" >/dev/null; then
   missing+=(libclang-dev)
 fi
 

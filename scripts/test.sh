@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 skipped=()
-step() { printf '\n== %s\n' "$*"; }
+step() { printf '\n== %s (%d s so far)\n' "$*" "$SECONDS"; }
 
 step "formatting and lints"
 scripts/lint.sh
@@ -22,14 +22,15 @@ case $outcome in
 esac
 
 step "tests"
-# The end-to-end tests start the binaries.
-cargo build -p suda-server --bin suda
-cargo build -p suda-chat --bin suda-chat
-cargo test --workspace
+# The end-to-end tests start the binaries. All of it in one build: a package that is built by itself has other features of
+# what it stands on, and most of that would be built once more.
+cargo build --workspace --bins --tests --examples
+built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
+SUDA_BIN=$built/suda SUDA_CHAT_BIN=$built/suda-chat cargo test --workspace
 
 step "browser"
 outcome=0
-scripts/browser.sh || outcome=$?
+scripts/browser.sh --have-binaries || outcome=$?
 case $outcome in
   0) ;;
   3) skipped+=("the browser package and its tests: what they lack is said above. See scripts/browser.sh.") ;;
@@ -42,13 +43,13 @@ if fdb=$(scripts/find-foundationdb.sh); then
   eval "$fdb"
   cargo test -p suda-server --features foundationdb-headers --test store_foundationdb
   # Several nodes, as processes with that engine.
-  built=${CARGO_TARGET_DIR:-target}/debug
   cargo build -p suda-server --features foundationdb-headers --bin suda
   # The tests of this build have it built anew without, under its own name.
   cp "$built/suda" "$built/suda-foundationdb"
-  SUDA_BIN=$(realpath "$built/suda-foundationdb") cargo test -p suda-tests --features foundationdb --test cluster -- --nocapture
+  SUDA_BIN=$built/suda-foundationdb cargo test -p suda-tests --features foundationdb --test cluster -- --nocapture
+  SUDA_BIN=$built/suda-foundationdb cargo test -p suda-tests --features foundationdb --test push several -- --nocapture
   # One at a time: they load the machine, and some measure.
-  SUDA_BIN=$(realpath "$built/suda-foundationdb") cargo test -p suda-tests --features foundationdb --test cluster_load -- --nocapture --test-threads 1
+  SUDA_BIN=$built/suda-foundationdb cargo test -p suda-tests --features foundationdb --test cluster_load -- --nocapture --test-threads 1
 else
   skipped+=("the FoundationDB tests, those of several nodes among them: no fdbserver and libfdb_c found. docs/operations.md says how to point to them.")
 fi
