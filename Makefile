@@ -4,7 +4,7 @@ FUZZ_SECONDS ?= 30
 ARGS ?=
 NAME ?= before
 
-.PHONY: help run cluster test lint bench bench-full bench-save bench-compare load fuzz bless
+.PHONY: help run cluster test lint bench bench-full bench-peers bench-save bench-compare load fuzz bless
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,8 +26,13 @@ bench: ## the benchmarks in small; writes docs/performance.md, its plots, and cr
 	cargo bench -p suda-benches $(ARGS)
 	cargo run -q --release -p suda-benches --bin suda-performance
 
-bench-full: ## the same with logs of 1,000,000 entries and 100,000 channels
+bench-full: ## the same with logs of 1,000,000 entries, 100,000 channels, and 5,000 devices that reconnect at once
 	SUDA_BENCH_FULL=1 $(MAKE) bench
+
+bench-peers: ## suda beside NATS, Mosquitto, Redis, Socket.IO and Centrifugo, as far as they are here (ARGS=--help lists what there is)
+	cargo build -q --release -p suda-server --bin suda
+	cargo run -q --release -p suda-benches --bin suda-peers -- $(ARGS)
+	cargo run -q --release -p suda-benches --bin suda-performance
 
 bench-save: ## keep criterion's samples of the last run as a baseline (NAME=before unless told)
 	cargo run -q --release -p suda-benches --bin suda-performance -- save $(NAME)

@@ -2,6 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
+use std::time::Duration;
 use suda_schema::channel::{ChannelDown, ChannelUp, Entries, NewMessage, Op, Send};
 use suda_schema::codec::{binary, json};
 use suda_schema::entry::{Body, Entry, Message, What};
@@ -14,6 +15,7 @@ fn codec(criterion: &mut Criterion) {
     let (send, entries) = (send(), entries());
     let mut group = criterion.benchmark_group("codec");
     group.throughput(Throughput::Elements(1));
+    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
 
     let mut out = Vec::with_capacity(1024);
     group.bench_function("send_128/encode_postcard", |bencher| {

@@ -1,3 +1,5 @@
-//! What the benchmarks and the page that shows them have in common: the figures, and where they lie.
+//! What the benchmarks and the page that shows them have in common: the figures, where they lie, and what a server uses.
 
 pub mod figures;
+pub mod push;
+pub mod usage;

@@ -5,17 +5,20 @@
 //!
 //! Each row stands beside its reference from the same run: on a shared machine the ratio holds, the time does not.
 
+mod aims;
+mod beside;
 mod compare;
 mod estimates;
 mod growth;
 mod node;
 mod page;
 mod plot;
+mod pushes;
 
 use std::io::Write as _;
 
 use anyhow::{Context, Result, bail, ensure};
-use suda_benches::figures::{self, Figures};
+use suda_benches::figures::{self, Figures, Peers};
 
 fn main() -> Result<()> {
     let criterion = figures::target().join("criterion");
@@ -37,9 +40,13 @@ fn write_page() -> Result<()> {
     let path = docs.join("performance.md");
     let old = std::fs::read_to_string(&path).unwrap_or_default();
     let estimates = estimates::read(&figures::target().join("criterion"))?;
-    let mut sections = page::criterion(&estimates);
-    sections.push(growth::section(&estimates, &docs)?);
-    sections.extend(node::sections(&Figures::read(&figures::path())));
+    let figures: Figures = figures::read(&figures::path());
+    let peers: Peers = figures::read(&Peers::path());
+    let mut sections = vec![aims::section(&figures, &peers, &estimates), beside::section(&peers)];
+    sections.extend(page::criterion(&estimates));
+    sections.push(growth::section(&estimates, &figures, &docs)?);
+    sections.extend(node::sections(&figures));
+    sections.push(pushes::section());
     let measured = sections.iter().filter(|section| section.body.is_some()).count();
     ensure!(measured > 0, "nothing was measured: run `make bench` first");
     std::fs::write(&path, page::write(&sections, &old)).with_context(|| format!("can't write {}", path.display()))?;

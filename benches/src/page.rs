@@ -72,6 +72,24 @@ const TABLES: &[Table] = &[
         prefix: "resume/",
         reference: |_| Some("resume/bare_range/10000".to_owned()),
     },
+    Table {
+        title: "Making pushes",
+        about: "The request that tells one device of a text of 128 bytes: payload, headers, and what signs or encrypts it; not sent. \
+                Tokens of Apple's and Google's and signatures for browsers' services are kept, as in the notifier; `apns_signed_anew` \
+                makes each time the one that is made once in 50 minutes. References: `copy` copies the same payload, `sign` makes one ES256 signature, `agree` makes a P-256 \
+                key and agrees with another, which encryption for a browser does once for each push. *Ratio* is this row's rate \
+                divided by its reference's.",
+        prefix: "push_encode/",
+        reference: |name| {
+            let bare = |what| Some(format!("push_encode/bare/{what}"));
+            match name.rsplit_once('/')?.1 {
+                "apns" | "fcm" => bare("copy"),
+                "apns_signed_anew" => bare("sign"),
+                "webpush" => bare("agree"),
+                _ => None,
+            }
+        },
+    },
 ];
 
 /// The whole page. A section that was not measured is as the old page has it.

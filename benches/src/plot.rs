@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 150.0;
+const RIGHT: f64 = 170.0;
 const TOP: f64 = 36.0;
 const BOTTOM: f64 = 48.0;
-const COLOURS: [&str; 4] = ["#2563eb", "#9ca3af", "#d97706", "#059669"];
+const COLOURS: [&str; 6] = ["#2563eb", "#9ca3af", "#d97706", "#059669", "#dc2626", "#7c3aed"];
 
 /// A line: a name, and its points in the order of their x.
 pub(crate) struct Line {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) points: Vec<(f64, f64)>,
 }
 
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_flat_is_flat() {
-        let line = |name, points: &[(f64, f64)]| Line { name, points: points.to_vec() };
+        let line = |name: &str, points: &[(f64, f64)]| Line { name: name.to_owned(), points: points.to_vec() };
         let svg = svg("t", "x", "y", &[line("flat", &[(10.0, 2.0), (10_000.0, 2.0)])]).unwrap();
         let points = svg.split("points=\"").nth(1).unwrap().split('"').next().unwrap();
         let ys: Vec<_> = points.split(' ').map(|point| point.split_once(',').unwrap().1).collect();

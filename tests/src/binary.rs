@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
@@ -26,9 +26,10 @@ fn find(package: &str, name: &str, variable: &str) -> anyhow::Result<PathBuf> {
     if let Some(path) = env::var_os(variable) {
         return PathBuf::from(path).canonicalize().with_context(|| variable.to_owned());
     }
-    // …/target/debug/deps/promises-0123456789abcdef
+    // …/target/debug/deps/promises-0123456789abcdef; a binary, such as suda-peers, is in the folder above
     let test = env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("the test is not where Cargo puts tests")?;
+    let folder = test.parent().context("the test is not where Cargo puts tests")?;
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--package", package, "--bin", name]);
     build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));

@@ -16,6 +16,8 @@ const HISTORY: &[u64] = &[10, 1_000, 100_000];
 const HISTORY_FULL: &[u64] = &[10, 1_000, 10_000, 100_000, 1_000_000];
 const CHANNELS: &[usize] = &[64, 1_000, 10_000];
 const CHANNELS_FULL: &[usize] = &[64, 1_000, 10_000, 100_000];
+const MEMBERS: &[usize] = &[1, 100, 1_000];
+const MEMBERS_FULL: &[usize] = &[1, 100, 1_000, 10_000];
 
 /// A step that is no divisor of the numbers of channels: all have their turn, in no order that a cache would like.
 const STRIDE: usize = 7_919;
@@ -56,6 +58,22 @@ pub(crate) fn by_channels(criterion: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("channels", count), |bencher| {
             bencher.iter_custom(|rounds| runtime.block_on(sends(&world, &hubs, &channels, rounds)));
+        });
+    }
+    group.finish();
+}
+
+pub(crate) fn by_members(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let world = runtime.block_on(World::embedded());
+    let hubs = runtime.block_on(async { world.hubs() });
+    let mut group = criterion.benchmark_group("send_by_members");
+    group.throughput(Throughput::Elements(AT_ONCE as u64));
+    group.sample_size(20).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    for &count in if is_full() { MEMBERS_FULL } else { MEMBERS } {
+        let channel = runtime.block_on(world.broadcast(count));
+        group.bench_function(BenchmarkId::new("members", count), |bencher| {
+            bencher.iter_custom(|rounds| runtime.block_on(sends(&world, &hubs, &[channel], rounds)));
         });
     }
     group.finish();

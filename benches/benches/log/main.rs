@@ -17,6 +17,7 @@ criterion_group!(
     reading::resume,
     fan_out::fan_out,
     growth::by_history,
-    growth::by_channels
+    growth::by_channels,
+    growth::by_members
 );
 criterion_main!(benches);

@@ -20,7 +20,11 @@ pub(crate) fn history_page(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let (world, channel) = runtime.block_on(with_log());
     let mut group = criterion.benchmark_group("history_page");
-    group.throughput(Throughput::Elements(1)).sample_size(20).measurement_time(Duration::from_secs(3));
+    group
+        .throughput(Throughput::Elements(1))
+        .sample_size(20)
+        .measurement_time(Duration::from_secs(3))
+        .warm_up_time(Duration::from_secs(1));
     let middle = Seq(GAP_ENTRIES / 2);
     let last = Seq(middle.0 - 1);
     let first = Seq(middle.0 - u64::from(PAGE_ENTRIES));
@@ -49,7 +53,11 @@ pub(crate) fn resume(criterion: &mut Criterion) {
     let (world, channel) = runtime.block_on(with_log());
     let hubs = runtime.block_on(async { world.hubs() });
     let mut group = criterion.benchmark_group("resume");
-    group.throughput(Throughput::Elements(GAP_ENTRIES)).sample_size(20).measurement_time(Duration::from_secs(4));
+    group
+        .throughput(Throughput::Elements(GAP_ENTRIES))
+        .sample_size(20)
+        .measurement_time(Duration::from_secs(4))
+        .warm_up_time(Duration::from_secs(1));
     group.bench_function("bare_range/10000", |bencher| {
         bencher.to_async(&runtime).iter(|| async { assert_eq!(read(&world.store, all(channel)).await, GAP_ENTRIES) });
     });

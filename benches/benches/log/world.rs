@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use suda_schema::channel::{NewMessage, Op, Send};
 use suda_schema::entry::Body;
 use suda_schema::summary::ChannelKind;
@@ -11,6 +12,7 @@ use suda_server::chat::accounts::SignUp;
 use suda_server::chat::append::{BATCH_SENDS_MAX, Publish};
 use suda_server::chat::channels::NewChannel;
 use suda_server::chat::devices::{NewDevice, Platform};
+use suda_server::chat::members::ADDED_AT_ONCE_MAX;
 use suda_server::chat::topic::Silent;
 use suda_server::chat::{Chat, ChatConfig};
 use suda_server::clock::Clock;
@@ -50,22 +52,36 @@ impl World {
     async fn over(store: Store, folder: Option<TempDir>) -> Self {
         let mut config = ChatConfig::default();
         config.limits.channels_per_user_max = u32::MAX;
+        // What a password costs is not measured here.
+        config.auth.passwords.memory_kib = 8;
+        config.auth.passwords.passes = 1;
+        config.auth.passwords.waiting_max = usize::MAX;
+        config.auth.passwords.wait_ms_max = 60_000;
         let chat = Chat::new(store.clone(), Clock::system(), 1, Arc::new(Silent), config).expect("a chat");
-        let device = NewDevice { name: "bench".to_owned(), platform: Platform::Desktop };
-        let account = SignUp {
-            handle: "bench".to_owned(),
-            display_name: String::new(),
-            password: "correct horse battery".to_owned(),
-            device,
-        };
-        let login = chat.sign_up(&account).await.expect("an account");
+        let login = chat.sign_up(&account("bench")).await.expect("an account");
         Self { store, chat, user: login.user, device: login.device, _folder: folder }
     }
 
     pub(crate) async fn channel(&self) -> ChannelId {
-        let (kind, title) = (ChannelKind::Group, "bench".to_owned());
-        let new = NewChannel { kind, title, picture: None, members: Vec::new(), request: None };
+        self.channel_of(ChannelKind::Group).await
+    }
+
+    async fn channel_of(&self, kind: ChannelKind) -> ChannelId {
+        let new = NewChannel { kind, title: "bench".to_owned(), picture: None, members: Vec::new(), request: None };
         self.chat.create_channel(self.user, &new).await.expect("a channel").channel
+    }
+
+    /// A broadcast channel with so many members, the user among them.
+    pub(crate) async fn broadcast(&self, members: usize) -> ChannelId {
+        let channel = self.channel_of(ChannelKind::Broadcast).await;
+        let others: Vec<usize> = (1..members).collect();
+        for some in others.chunks(ADDED_AT_ONCE_MAX) {
+            let accounts: Vec<_> = some.iter().map(|number| account(&format!("m{members}_{number}"))).collect();
+            let signed_up = join_all(accounts.iter().map(|account| self.chat.sign_up(account))).await;
+            let users: Vec<_> = signed_up.into_iter().map(|login| login.expect("an account").user).collect();
+            self.chat.add_members(self.user, channel, &users).await.expect("members");
+        }
+        channel
     }
 
     /// Hubs that know of no channel yet. To be called within a runtime.
@@ -89,6 +105,15 @@ impl World {
             let outcome = self.chat.append(channel, &sends).await.expect("an append");
             assert!(outcome.results.iter().all(Result::is_ok), "a send was refused");
         }
+    }
+}
+
+fn account(handle: &str) -> SignUp {
+    SignUp {
+        handle: handle.to_owned(),
+        display_name: String::new(),
+        password: "correct horse battery".to_owned(),
+        device: NewDevice { name: "bench".to_owned(), platform: Platform::Desktop },
     }
 }
 

@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 use crate::bare::{Bare, Mode};
 use crate::frames;
 use crate::sends::{Wire, per, percentiles_ms};
-use crate::usage::Cpu;
 use crate::world::{Joined, Server, World, attach_all, within};
+use suda_benches::usage::Cpu;
 
 const ROUNDS: usize = 3;
 pub(crate) const READERS: usize = 1_000;

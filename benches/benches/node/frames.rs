@@ -20,13 +20,21 @@ static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// A text that says who sent it, and when.
 pub(crate) fn text(tag: usize) -> String {
+    text_of_len(tag, TEXT_BYTES)
+}
+
+/// The same with another length.
+pub(crate) fn text_of_len(tag: usize, len: usize) -> String {
     let sent_ns = ORIGIN.elapsed().as_nanos();
-    format!("{:x<TEXT_BYTES$}", format!("{tag:0TAG_DIGITS$}{sent_ns:0TIME_DIGITS$}"))
+    let mut text = format!("{tag:0TAG_DIGITS$}{sent_ns:0TIME_DIGITS$}");
+    // The width of a format ends at 65,535.
+    text.extend(std::iter::repeat_n('x', len.saturating_sub(text.len())));
+    text
 }
 
 /// Who sent this, and how long ago; `None` for what is no text of [`text`]'s.
 pub(crate) fn read(entry: &Entry) -> Option<(usize, Duration)> {
-    let text = text_of(entry).filter(|text| text.len() == TEXT_BYTES)?;
+    let text = text_of(entry).filter(|text| text.len() >= TEXT_BYTES)?;
     let (tag, rest) = text.split_at_checked(TAG_DIGITS)?;
     let sent = Duration::from_nanos(rest.get(..TIME_DIGITS)?.parse().ok()?);
     Some((tag.parse().ok()?, ORIGIN.elapsed().saturating_sub(sent)))

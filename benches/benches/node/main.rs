@@ -1,4 +1,5 @@
-//! A whole node beside bare servers: what idle links cost, durable sends, fan-out.
+//! A whole node beside bare servers: fan-out, durable sends, latency, connecting, presence, what idle links cost, and how costs
+//! grow.
 //!
 //! The node is the release binary in a process of its own, and so is each bare server, so that processor time and memory are
 //! theirs alone; the clients are in this process. Rounds of suda and of the bare server take turns, so that both meet the same
@@ -7,22 +8,25 @@
 //! `cargo bench -p suda-benches --bench node -- memory` takes only those figures whose name has that in it.
 
 mod bare;
+mod connect;
+mod curves;
 mod fan_out;
 mod frames;
+mod latency;
 mod memory;
 mod sends;
-mod usage;
+mod storm;
 mod world;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use suda_benches::figures::{Figures, Part, commit, path};
+use suda_benches::figures::{self, Figures, Part, commit, path};
 
 use crate::world::World;
 
 /// All of it takes no longer, whatever happens.
-const WITHIN: Duration = Duration::from_secs(600);
+const WITHIN: Duration = Duration::from_secs(1_200);
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +34,9 @@ fn main() -> Result<()> {
         && first == "bare-server"
     {
         return bare::main(mode);
+    }
+    if args == ["storm-clients"] {
+        return storm::main();
     }
     // `cargo test --benches` starts it too, without this.
     if !args.iter().any(|arg| arg == "--bench") {
@@ -41,29 +48,36 @@ fn main() -> Result<()> {
         .block_on(async { tokio::time::timeout(WITHIN, measure(wanted)).await.context("it took too long")? })
 }
 
+/// All parts, in the order in which they are measured.
+const PARTS: [&str; 8] = ["fan_out", "sends", "latency", "connect", "presence", "storm", "memory", "curves"];
+
 async fn measure(wanted: impl Fn(&str) -> bool) -> Result<()> {
-    if !["fan_out", "sends", "memory"].into_iter().any(&wanted) {
-        return Ok(());
-    }
     let begun = Instant::now();
-    let people = fan_out::READERS + 1;
-    let mut world = World::new(people.max(sends::PEOPLE).max(2 * memory::LINKS)).await?;
-    eprintln!("{} people signed up after {:.1?}", world.people.len(), begun.elapsed());
-    let mut figures = Figures::read(&path());
-    if wanted("fan_out") {
-        figures.fan_out = Some(Part { commit: commit(), rows: fan_out::measure(&world).await? });
-        figures.write(&path())?;
-        eprintln!("fan-out measured after {:.1?}", begun.elapsed());
-    }
-    if wanted("sends") {
-        figures.sends = Some(Part { commit: commit(), rows: sends::measure(&world).await? });
-        figures.write(&path())?;
-        eprintln!("sends measured after {:.1?}", begun.elapsed());
-    }
-    if wanted("memory") {
-        figures.memory = Some(Part { commit: commit(), rows: memory::measure(&mut world).await? });
-        figures.write(&path())?;
-        eprintln!("memory measured after {:.1?}", begun.elapsed());
+    let mut world = None;
+    let mut figures: Figures = figures::read(&path());
+    for part in PARTS.into_iter().filter(|part| wanted(part)) {
+        if world.is_none() {
+            let people = (fan_out::READERS + 1).max(sends::PEOPLE).max(2 * memory::LINKS).max(storm::people());
+            world = Some(World::new(people).await?);
+            eprintln!("{people} people signed up after {:.1?}", begun.elapsed());
+        }
+        let world = world.as_mut().context("no world")?;
+        match part {
+            "fan_out" => figures.fan_out = Some(of(fan_out::measure(world).await?)),
+            "sends" => figures.sends = Some(of(sends::measure(world).await?)),
+            "latency" => figures.latency = Some(of(latency::measure(world).await?)),
+            "connect" => figures.connect = Some(of(connect::measure(world).await?)),
+            "presence" => figures.presence = Some(of(connect::presence(world).await?)),
+            "storm" => figures.storm = Some(of(storm::measure(world).await?)),
+            "memory" => figures.memory = Some(of(memory::measure(world).await?)),
+            _ => figures.curves = Some(of(curves::measure(world).await?)),
+        }
+        figures::write(&figures, &path())?;
+        eprintln!("{part} measured after {:.1?}", begun.elapsed());
     }
     Ok(())
+}
+
+fn of<T>(rows: Vec<T>) -> Part<T> {
+    Part { commit: commit(), rows }
 }

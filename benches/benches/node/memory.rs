@@ -7,8 +7,8 @@ use suda_schema::ChannelId;
 use suda_tests::client::Kind;
 
 use crate::bare::{Bare, Mode};
-use crate::usage::steady_bytes;
 use crate::world::{Joined, World, attach_all, open_all};
+use suda_benches::usage::steady_bytes;
 
 const ROUNDS: usize = 2;
 /// So many, and then as many again.

@@ -9,14 +9,15 @@ use suda_benches::figures::{Pair, Sends};
 use suda_schema::channel::ChannelDown;
 use suda_tests::client::{Kind, RawStream};
 use suda_tests::people::{message, new_id};
+use tokio::task::JoinHandle;
 
 use crate::bare::{Bare, Mode};
 use crate::frames;
-use crate::usage::Cpu;
-use crate::world::{Joined, Server, World, attach_all, next};
+use crate::world::{Joined, Server, World, attach_all, next, within};
+use suda_benches::usage::Cpu;
 
 const ROUNDS: usize = 3;
-const ROUND: Duration = Duration::from_millis(1_000);
+const ROUND: Duration = Duration::from_millis(700);
 const KINDS: [(Kind, &str); 2] = [(Kind::Quic, "raw QUIC"), (Kind::WebSocket, "WebSocket, TLS")];
 const SENDERS: [usize; 2] = [64, 256];
 /// Links that share their sends, where those are many on each.
@@ -90,15 +91,20 @@ pub(crate) enum Wire {
 
 impl Wire {
     pub(crate) async fn send(self, stream: &mut RawStream) -> Result<()> {
+        self.send_of_len(stream, frames::TEXT_BYTES).await
+    }
+
+    /// Sends a text of so many bytes.
+    pub(crate) async fn send_of_len(self, stream: &mut RawStream, len: usize) -> Result<()> {
         match self {
-            Self::Suda | Self::Echo => stream.send(&message(new_id(), &frames::text(0))).await?,
-            Self::Broadcast { tag } => stream.send_raw(frames::entries(&frames::text(tag))).await?,
+            Self::Suda | Self::Echo => stream.send(&message(new_id(), &frames::text_of_len(0, len))).await?,
+            Self::Broadcast { tag } => stream.send_raw(frames::entries(&frames::text_of_len(tag, len))).await?,
         }
         Ok(())
     }
 
     /// How many answers are in a frame.
-    fn answers(self, frame: &ChannelDown) -> Result<usize> {
+    pub(crate) fn answers(self, frame: &ChannelDown) -> Result<usize> {
         match (self, frame) {
             (Self::Suda | Self::Echo, ChannelDown::Ack(_)) => Ok(1),
             (Self::Broadcast { tag }, ChannelDown::Entries(entries)) => {
@@ -138,26 +144,69 @@ impl Sender {
     }
 }
 
+impl Sender {
+    /// Sends at these times, and waits in the end for what is still to be answered: how long each took from when it was sent.
+    async fn pace(mut self, first: Instant, every: Duration, end: Instant) -> Result<(Self, Vec<Duration>)> {
+        let stream = self.joined.streams.last_mut().context("no stream")?;
+        let (mut due, mut sent, mut took) = (first, VecDeque::new(), Vec::new());
+        loop {
+            let now = Instant::now();
+            let frame = if due >= end {
+                if sent.is_empty() {
+                    return Ok((self, took));
+                }
+                Some(next(stream).await?)
+            } else if let Some(left) = due.checked_duration_since(now).filter(|left| !left.is_zero()) {
+                within(stream, left).await?
+            } else {
+                sent.push_back(now);
+                self.wire.send(stream).await?;
+                due += every;
+                None
+            };
+            for _ in 0..frame.map_or(Ok(0), |frame| self.wire.answers(&frame))? {
+                took.extend(sent.pop_front().map(|sent| sent.elapsed()));
+            }
+        }
+    }
+}
+
 /// All senders of a row.
-struct Crowd(Vec<Sender>);
+pub(crate) struct Crowd(Vec<Sender>);
 
 /// What one round came to.
-struct Round {
-    took: Vec<Duration>,
-    elapsed: Duration,
-    cpu: Duration,
+pub(crate) struct Round {
+    pub(crate) took: Vec<Duration>,
+    pub(crate) elapsed: Duration,
+    pub(crate) cpu: Duration,
 }
 
 impl Crowd {
-    fn new(links: Vec<Joined>, in_flight_max: usize, wire: impl Fn(usize) -> Wire) -> Self {
+    pub(crate) fn new(links: Vec<Joined>, in_flight_max: usize, wire: impl Fn(usize) -> Wire) -> Self {
         let sender = |(tag, joined)| Sender { wire: wire(tag + 1), in_flight_max, joined };
         Self(links.into_iter().enumerate().map(sender).collect())
     }
 
-    async fn round(&mut self, server: Server<'_>) -> Result<Round> {
+    /// Each sends when the one before it is answered.
+    pub(crate) async fn round(&mut self, server: Server<'_>) -> Result<Round> {
+        self.each(server, |_, sender, begun| tokio::spawn(sender.send_until(begun + ROUND))).await
+    }
+
+    /// All together send so many a second, each at times of its own that do not wait for answers.
+    pub(crate) async fn paced(&mut self, server: Server<'_>, per_second: f64) -> Result<Round> {
+        let between = Duration::from_secs_f64(1.0 / per_second);
+        let every = between * u32::try_from(self.0.len())?;
+        let pace = |at, sender: Sender, begun| tokio::spawn(sender.pace(begun + between * at, every, begun + ROUND));
+        self.each(server, pace).await
+    }
+
+    async fn each(
+        &mut self,
+        server: Server<'_>,
+        act: impl Fn(u32, Sender, Instant) -> JoinHandle<Result<(Sender, Vec<Duration>)>>,
+    ) -> Result<Round> {
         let (cpu, begun) = (Cpu::of(server.pid())?, Instant::now());
-        let end = begun + ROUND;
-        let sending: Vec<_> = self.0.drain(..).map(|sender| tokio::spawn(sender.send_until(end))).collect();
+        let sending: Vec<_> = (0..).zip(self.0.drain(..)).map(|(at, sender)| act(at, sender, begun)).collect();
         let mut all = Vec::new();
         for sender in sending {
             let (sender, took) = sender.await??;

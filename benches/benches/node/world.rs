@@ -22,21 +22,33 @@ const AT_ONCE: usize = 32;
 const MEMBERS_AT_ONCE: usize = 100;
 
 /// What differs from how a node comes: many links of one address, and groups as large as the benchmarks want.
-const SETTINGS: &[(&str, &str)] =
-    &[("link.links_per_address_max", "100000"), ("limits.group_members_max", "10000"), ("log.level", "warn")];
+const SETTINGS: &[(&str, &str)] = &[
+    ("link.links_per_address_max", "100000"),
+    ("http.connections_max", "100000"),
+    ("http.connections_per_address_max", "100000"),
+    ("limits.group_members_max", "10000"),
+    // So that nobody has to log in again in the middle.
+    ("accounts.access_token_ms", "86400000"),
+    ("log.level", "warn"),
+];
+
+/// Whether `make bench-full` asks.
+pub(crate) fn is_full() -> bool {
+    std::env::var_os("SUDA_BENCH_FULL").is_some()
+}
 
 /// A node, and people with accounts on it.
 pub(crate) struct World {
     pub(crate) node: NodeProcess,
     pub(crate) people: Vec<Person>,
-    certificate_hash: [u8; 32],
+    pub(crate) certificate_hash: [u8; 32],
 }
 
 /// A link with its streams. On suda, the first is not among them: it is control.
 pub(crate) struct Joined {
     pub(crate) link: RawClient,
     pub(crate) streams: Vec<RawStream>,
-    _control: Option<RawStream>,
+    pub(crate) control: Option<RawStream>,
 }
 
 /// A server, suda or bare.
@@ -78,7 +90,8 @@ impl World {
         Ok(channel)
     }
 
-    async fn connect_one(&self, kind: Kind, person: &Person) -> Result<Joined> {
+    /// A link of somebody's, with a session.
+    pub(crate) async fn connect_one(&self, kind: Kind, person: &Person) -> Result<Joined> {
         let link = match kind {
             // A socket for each, as devices have it: what thousands are sent does not fit into the buffer of one.
             Kind::Quic => RawClient::connect(kind, self.node.addr(), self.certificate_hash).await?,
@@ -87,7 +100,7 @@ impl World {
         let mut control = link.open().await?;
         control.send(&hello(&person.access, Hi::default())).await?;
         match control.recv().await? {
-            ControlDown::Welcome(_) => Ok(Joined { link, streams: Vec::new(), _control: Some(control) }),
+            ControlDown::Welcome(_) => Ok(Joined { link, streams: Vec::new(), control: Some(control) }),
             other => bail!("instead of a welcome: {other:?}"),
         }
     }
@@ -126,7 +139,7 @@ impl Bare {
     pub(crate) async fn join(&self, kind: Kind, count: usize) -> Result<Vec<Joined>> {
         let one = |_| async move {
             let link = self.connect(kind).await?;
-            let mut joined = Joined { link, streams: Vec::new(), _control: None };
+            let mut joined = Joined { link, streams: Vec::new(), control: None };
             joined.open().await?;
             anyhow::Ok(joined)
         };

@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use bytes::{Buf as _, Bytes, BytesMut};
 use suda_schema::codec::binary;
-use suda_schema::limits::FRAME_BYTES_MAX;
+use suda_schema::limits::{FRAME_BYTES_MAX, WS_CHUNK_BYTES_MAX};
 use suda_tests::client::{Connector, Kind, RawClient};
 use tokio::sync::mpsc;
 
@@ -134,15 +134,16 @@ enum In {
     WebSocket(tcp::Source),
 }
 
-/// The same bytes for all, for WebSocket with the number of the stream in front.
+/// The same bytes for all, for WebSocket in messages with the number of the stream in front.
 struct Payload {
     bytes: Bytes,
-    numbered: Bytes,
+    numbered: Vec<Bytes>,
 }
 
 impl Payload {
     fn new(bytes: Bytes) -> Self {
-        let numbered = [&tcp::FIRST_STREAM[..], &bytes].concat().into();
+        let chunks = bytes.chunks(WS_CHUNK_BYTES_MAX);
+        let numbered = chunks.map(|chunk| [&tcp::FIRST_STREAM[..], chunk].concat().into()).collect();
         Self { bytes, numbered }
     }
 }
@@ -152,7 +153,14 @@ impl Out {
         match self {
             Self::Quic(stream) => stream.write_chunk(payload.bytes.clone()).await.is_ok(),
             Self::WebTransport(stream) => stream.quic_stream_mut().write_chunk(payload.bytes.clone()).await.is_ok(),
-            Self::WebSocket(sink) => tcp::write(sink, payload.numbered.clone()).await,
+            Self::WebSocket(sink) => {
+                for message in &payload.numbered {
+                    if !tcp::write(sink, message.clone()).await {
+                        return false;
+                    }
+                }
+                true
+            }
         }
     }
 }
