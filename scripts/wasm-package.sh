@@ -17,7 +17,7 @@ new=$target/wasm-package
 rm -rf "$new" && mkdir -p "$new"
 [ "$profile" != dev ] || profile=debug
 "$target/bindgen/debug/suda-bindgen" "$target/wasm32-unknown-unknown/$profile/suda_wasm.wasm" "$new" suda "${debug[@]}"
-cp wasm-client/js/*.js wasm-client/js/index.d.ts wasm-client/package.json wasm-client/README.md LICENSE "$new/"
+cp wasm-client/js/*.js wasm-client/js/*.d.ts wasm-client/package.json wasm-client/README.md LICENSE "$new/"
 
 if [ ${#debug[@]} -eq 0 ]; then
   # Pinned with its lock file; the features are those that the compiler uses for this target.

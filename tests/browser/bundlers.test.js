@@ -51,7 +51,7 @@ async function opens(t, folder) {
 
 test("the tarball has what it says", () => {
   const names = packed.files.map(({ path }) => path);
-  for (const name of ["index.js", "index.d.ts", "suda_bg.wasm", "README.md", "LICENSE"]) assert.ok(names.includes(name), name);
+  for (const name of ["index.js", "index.d.ts", "push-worker.js", "push-worker.d.ts", "suda_bg.wasm", "README.md", "LICENSE"]) assert.ok(names.includes(name), name);
 });
 
 test("an empty Vite project builds with the package, without plugins, and runs", async (t) => {

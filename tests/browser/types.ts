@@ -19,6 +19,10 @@ export async function example(): Promise<void> {
   // @ts-expect-error: there is no such event
   client.addEventListener("nothing", () => {});
 
+  const isOn: boolean = await client.push.turnOn(await navigator.serviceWorker.ready);
+  if (!isOn && (await client.serverInfo()).webPushKey !== null) await client.devices.registerPush({ endpoint: "https://push.example", keys: {} });
+  addEventListener("pushsubscriptionchange", () => sudaPush.renew({}, { profile: "" }).then((done: boolean) => done));
+
   const channel = await client.openDirect("1");
   const sending = channel.send("hello", { replyTo: 3, mentions: ["1"] });
   const { seq } = await sending.acknowledged;

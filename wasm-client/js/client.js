@@ -4,6 +4,7 @@ import { Channel } from "./channel.js";
 import { ClientError, SudaError, ServerError, errorFrom } from "./errors.js";
 import { TypedEventTarget, abortable, emit, uuid } from "./events.js";
 import { Devices, Friends, Me, PresenceBook, Users } from "./people.js";
+import { Push } from "./push.js";
 import { Tabs } from "./tabs.js";
 import { VERSION } from "./version.js";
 import { channelInfo } from "./wire.js";
@@ -44,6 +45,7 @@ export class Client extends TypedEventTarget {
   presence = new PresenceBook(this);
   devices = new Devices(this);
   me = new Me(this);
+  push = new Push(this);
   tabs;
   #known = new Map();
   #rows = new Map();
@@ -253,8 +255,8 @@ export class Client extends TypedEventTarget {
   // ---- the session
 
   async serverInfo({ signal } = {}) {
-    const { version, region, sign_up: signUp } = await abortable(this.tabs.call("info"), signal);
-    return { version, region, signUp };
+    const { version, region, sign_up: signUp, web_push_key: webPushKey } = await abortable(this.tabs.call("info"), signal);
+    return { version, region, signUp, webPushKey: webPushKey ?? null };
   }
 
   signUp({ handle, password, displayName, deviceName: name }, { signal } = {}) {

@@ -301,6 +301,8 @@ export class Client extends TypedEventTarget<ClientEventMap> {
   readonly devices: Devices;
   /** One's own profile and settings. */
   readonly me: Me;
+  /** Being told while no tab is open. */
+  readonly push: Push;
 }
 
 /** Something that waits for the server. */
@@ -315,6 +317,8 @@ export interface ServerInfo {
   readonly region: string;
   /** Who may make an account. `"external"`: accounts are those of an identity provider. */
   readonly signUp: "open" | "closed" | "external";
+  /** The `applicationServerKey` of its pushes, in base64url; null if it does not push to browsers. */
+  readonly webPushKey: string | null;
 }
 
 /** An account to be made. */
@@ -795,10 +799,28 @@ export interface Devices {
   logOut(device: DeviceId, options?: Wait): Promise<void>;
   /** Logs all but this one out. Fulfilled with which. */
   logOutOthers(options?: Wait): Promise<readonly DeviceId[]>;
-  /** Registers a Web Push subscription for this device. */
-  registerPush(subscription: PushSubscription, options?: Wait): Promise<void>;
+  /** Registers a Web Push subscription for this device. `client.push` does that and the rest of it. */
+  registerPush(subscription: PushSubscription | PushSubscriptionJSON, options?: Wait): Promise<void>;
   /** Takes it back. */
-  unregisterPush(options?: Wait): Promise<void>;
+  unregisterPush(subscription: PushSubscription | PushSubscriptionJSON, options?: Wait): Promise<void>;
+}
+
+/**
+ * Web Push: being told of messages while no tab is open, by the app's service worker. The server pushes while the user has
+ * no device online at which somebody is. What it pushes is in the protocol's page; `push-worker.js` is for the worker.
+ */
+export interface Push {
+  /**
+   * Subscribes this browser and registers the subscription for this device. Ask for the permission to notify before, and call
+   * it at each start of the app too, for subscriptions change. False: the server does not push to browsers. `unsupported`: the
+   * browser does not let this page subscribe, or can't.
+   */
+  turnOn(worker: ServiceWorkerRegistration, options?: Wait): Promise<boolean>;
+  /**
+   * Ends the subscription, in the browser and on the server. Also for after logging out; then, and offline, the server finds
+   * out by itself that nothing is there any more.
+   */
+  turnOff(worker: ServiceWorkerRegistration, options?: Wait): Promise<void>;
 }
 
 /** One's own profile. */

@@ -178,12 +178,14 @@ export class Devices {
     return (await this.#client.http(options, "POST", "devices/logout-others")).devices;
   }
   async registerPush(subscription, options) {
-    await this.#client.http(options, "PUT", "push-tokens", { kind: "webpush", token: JSON.stringify(subscription) });
+    await this.#client.http(options, "PUT", "push-tokens", pushToken(subscription));
   }
-  async unregisterPush(options) {
-    await this.#client.http(options, "DELETE", "push-tokens");
+  async unregisterPush(subscription, options) {
+    await this.#client.http(options, "DELETE", "push-tokens", pushToken(subscription));
   }
 }
+
+const pushToken = (subscription) => ({ kind: "webpush", token: JSON.stringify(subscription) });
 
 const profile = (id, { public: seen, profile: own }) =>
   Object.freeze({ ...user(seen), locale: own.locale, timeZone: own.time_zone });

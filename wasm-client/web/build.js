@@ -7,6 +7,8 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
+import { en } from "./i18n/en.js";
+import { ko } from "./i18n/ko.js";
 
 const here = import.meta.dirname;
 const [target] = process.argv.slice(2).map((path) => resolve(path));
@@ -15,7 +17,7 @@ const files = join(fresh, "files");
 
 rmSync(fresh, { recursive: true, force: true });
 mkdirSync(files, { recursive: true });
-for (const name of ["js", "i18n", "css", "icon.svg", "app.webmanifest"]) cpSync(join(here, name), join(files, name), { recursive: true });
+for (const name of ["js", "i18n", "css", "icon.svg", "icon.png", "app.webmanifest"]) cpSync(join(here, name), join(files, name), { recursive: true });
 cpSync(resolve(here, "../pkg"), join(files, "suda"), { recursive: true, filter: (path) => !/\.(md|json|d\.ts)$|LICENSE$/.test(path) });
 
 const names = readdirSync(files, { recursive: true, withFileTypes: true })
@@ -39,8 +41,15 @@ const page = readFileSync(join(here, "index.html"), "utf8")
   .replace("</head>", `${preloads.join("\n")}\n</head>`);
 writeFileSync(join(fresh, "index.html"), page);
 
+// Its place decides what it is for, so it is at the top, under a name that stays; it is another one whenever the folder is.
+const spoken = (texts) => Object.fromEntries(Object.entries(texts).filter(([key]) => key.startsWith("push.")));
+const worker = readFileSync(join(here, "service-worker.js"), "utf8")
+  .replace("const WORDS = {};", `const WORDS = ${JSON.stringify({ en: spoken(en), ko: spoken(ko) })};`)
+  .replaceAll("/static/dev/", `/${folder}/`);
+writeFileSync(join(fresh, "service-worker.js"), worker);
+
 let [raw, sent] = [0, 0];
-for (const name of ["index.html", ...names.map((name) => join(folder, name))]) {
+for (const name of ["index.html", "service-worker.js", ...names.map((name) => join(folder, name))]) {
   const bytes = readFileSync(join(fresh, name));
   const brotli = brotliCompressSync(bytes);
   raw += bytes.length;
@@ -51,4 +60,4 @@ for (const name of ["index.html", ...names.map((name) => join(folder, name))]) {
 }
 rmSync(target, { recursive: true, force: true });
 renameSync(fresh, target);
-console.error(`the app: ${names.length + 1} files, ${raw} bytes, ${sent} as they are sent`);
+console.error(`the app: ${names.length + 2} files, ${raw} bytes, ${sent} as they are sent`);

@@ -25,11 +25,16 @@ export class App {
     return app;
   }
 
-  /** A browser at the app's door. `before` runs in each of its pages before the app does. */
+  /**
+   * A browser at the app's door. `before`, alone or with its arguments, runs in each of its pages before the app does;
+   * in those of further tabs after `prepareTab()`.
+   */
   async visitor(options = {}) {
     const { path = "/", language = "en", before, ...rest } = options;
     const browser = Object.assign(await this.driver.browser({ ...rest, args: [`--lang=${language}`, `--accept-lang=${language}`, ...(rest.args ?? [])] }), helpers);
-    if (before) await browser.cdp("Page.addScriptToEvaluateOnNewDocument", { source: `(${before})()` });
+    const [act, ...args] = [before].flat();
+    browser.prepareTab = async () => act && browser.cdp("Page.addScriptToEvaluateOnNewDocument", { source: `(${act})(...${JSON.stringify(args)})` });
+    await browser.prepareTab();
     return this.#arrive(browser, path);
   }
 
@@ -116,6 +121,19 @@ const helpers = {
     };
     await this.until(`a button "${label}"`, marked, label, inside);
     await (await this.find("[data-test-press]")).click();
+  },
+
+  /** Turns a switch of a dialog on or off. */
+  async turn(label, on) {
+    const found = (label) => {
+      const input = [...document.querySelectorAll("dialog .toggle")].find(({ textContent }) => textContent === label)?.querySelector("input");
+      input?.setAttribute("data-test-turn", label);
+      return Boolean(input);
+    };
+    await this.until(`a switch "${label}"`, found, label);
+    const is = (label) => document.querySelector(`[data-test-turn="${label}"]`).checked;
+    if ((await this.run(is, label)) !== on) await (await this.find(`[data-test-turn="${label}"]`)).click();
+    await this.until(`"${label}" to be ${on}`, (label, on) => document.querySelector(`[data-test-turn="${label}"]`).checked === on, label, on);
   },
 
   /** Keys, to whatever has the focus. */

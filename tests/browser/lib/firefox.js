@@ -9,7 +9,7 @@ import { waitFor } from "./wait.js";
 const binary = ["firefox-esr", "firefox"].find((name) => spawnSync("which", [name]).status === 0);
 
 /** Why there is no Firefox to test with, or false. */
-export const lacking = (!binary && "no firefox-esr") || (typeof WebSocket !== "function" && "this Node.js has no WebSocket: 22 has, 20.10 with --experimental-websocket");
+export const lacking = !binary && "no firefox-esr";
 
 const PREFERENCES = {
   "app.update.disabledForTesting": true,

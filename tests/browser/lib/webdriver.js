@@ -29,7 +29,7 @@ export class Driver {
   /** A browser with a profile of its own. */
   async browser({ width = 1200, height = 800, args = [], folder } = {}) {
     const profile = folder ?? mkdtempSync(join(tmpdir(), "suda-profile-"));
-    const { sessionId } = await call(this.base, "POST", "/session", {
+    const { sessionId, capabilities } = await call(this.base, "POST", "/session", {
       capabilities: {
         alwaysMatch: {
           browserName: "chrome",
@@ -55,6 +55,7 @@ export class Driver {
       },
     });
     const browser = new Browser(this, `${this.base}/session/${sessionId}`, profile, folder === undefined);
+    browser.devtools = capabilities["goog:chromeOptions"].debuggerAddress;
     this.browsers.add(browser);
     return browser;
   }
@@ -106,6 +107,11 @@ export class Browser {
   /** A command of Chromium's own protocol. */
   cdp(cmd, params = {}) {
     return this.call("POST", "/goog/cdp/execute", { cmd, params });
+  }
+
+  /** Lets pages of this origin notify, or not: "granted", "denied" or "prompt". */
+  async mayNotify(state) {
+    await this.call("POST", "/permissions", { descriptor: { name: "notifications" }, state });
   }
 
   /** Takes the network away from the page, or gives it back. */

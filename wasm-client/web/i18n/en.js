@@ -169,6 +169,13 @@ export const en = {
   "notify.no": "Not now",
   "notify.announce": "New message from {who}: {text}",
 
+  // What the service worker says too: texts with {names} only.
+  "push.new": "New message",
+  "push.many": "{count} new messages",
+  "push.picture": "Picture",
+  "push.file": "File",
+  "push.reaction": "{name} reacted {emoji}",
+
   "link.online": "Connected · {transport}",
   "link.connecting": "Connecting…",
   "link.reconnecting": "Reconnecting…",
@@ -196,6 +203,13 @@ export const en = {
   "settings.language": "Language",
   "settings.notify": "Notifications",
   "settings.notify.blocked": "The browser does not let this page notify. Its own settings can change that.",
+  "settings.notify.closed": "You are told while suda is closed too.",
+  "settings.notify.open": "You are told while suda is open in a tab.",
+  "settings.notify.here": "Notify in this browser",
+  "settings.notify.preview": "Show what is written",
+  "settings.quiet": "Quiet hours",
+  "settings.quiet.from": "From",
+  "settings.quiet.to": "To",
   "settings.privacy": "Privacy",
   "settings.appearOffline": "Appear offline",
   "settings.directFrom": "Who may write to you",

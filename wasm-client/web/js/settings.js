@@ -7,13 +7,14 @@ import { confirmDialog, openDialog, section } from "./dialog.js";
 import { drafts } from "./drafts.js";
 import { ask, blocked, wanted } from "./notifications.js";
 import { avatar, learn } from "./people.js";
+import * as push from "./push.js";
 import { LANGUAGES, languageChoice, setLanguage, t } from "./i18n.js";
 import { THEMES, setTheme, theme } from "./preferences.js";
 import { small } from "./pick.js";
 import { ago } from "./time.js";
 
 export function settingsDialog() {
-  openDialog(t("settings.title"), (dialog) => [oneself(dialog), looks(), privacy(dialog), devices(dialog), account(dialog)]);
+  openDialog(t("settings.title"), (dialog) => [oneself(dialog), looks(), notifications(dialog), privacy(dialog), devices(dialog), account(dialog)]);
 }
 
 const choice = (label, options, chosen, onchange) =>
@@ -53,16 +54,55 @@ function oneself(dialog) {
 }
 
 function looks() {
-  const notify = async (on, box) => {
-    box.checked = await ask(on);
-  };
   return section(
     t("settings.looks"),
     choice(t("settings.theme"), THEMES.map((name) => [name, t(`theme.${name}`)]), theme(), setTheme),
     choice(t("settings.language"), [["", t("theme.system")], ...Object.entries(LANGUAGES).map(([key, { name }]) => [key, name])], languageChoice(), setLanguage),
-    toggle(t("settings.notify"), wanted(), notify),
-    blocked() && h("p.fine", {}, t("settings.notify.blocked")),
   );
+}
+
+/** Those of this browser, and what is true for all devices. */
+function notifications(dialog) {
+  const reach = h("p.fine", { role: "status" });
+  const draw = () => (reach.textContent = blocked() ? t("settings.notify.blocked") : wanted() && push.reach ? t(`settings.notify.${push.reach}`) : "");
+  push.worker.addEventListener("change", draw, { signal: dialog.signal });
+  const notify = async (on, box) => {
+    box.checked = await ask(on);
+    draw();
+  };
+  draw();
+  const part = section(t("settings.notify"), toggle(t("settings.notify.here"), wanted(), notify), reach);
+  client.me.settings({ signal: dialog.signal }).then(
+    ({ pushPreview, quietHours }) =>
+      part.append(toggle(t("settings.notify.preview"), pushPreview, (on) => dialog.attempt(() => client.me.changeSettings({ pushPreview: on }))), ...quiet(dialog, quietHours)),
+    () => {},
+  );
+  return part;
+}
+
+const EVERY_DAY = 0b111_1111;
+
+/** When nothing notifies. */
+function quiet(dialog, before) {
+  const hours = before ?? { fromMinute: 22 * 60, toMinute: 7 * 60, days: EVERY_DAY };
+  const clock = (minute) => [Math.floor(minute / 60), minute % 60].map((n) => String(n).padStart(2, "0")).join(":");
+  const time = (label, minute) => h("label.field", {}, h("span", {}, label), h("input", { type: "time", required: true, value: clock(minute), onchange: () => save(true) }));
+  const [from, to] = [time(t("settings.quiet.from"), hours.fromMinute), time(t("settings.quiet.to"), hours.toMinute)];
+  const times = h("div.pair", { hidden: !before }, from, to);
+  // One request after the other, each with what the fields say by then: two at once may arrive in the other order.
+  let saving = Promise.resolve();
+  const save = (on) => {
+    times.hidden = !on;
+    saving = saving.then(() =>
+      dialog.attempt(async () => {
+        const [fromMinute, toMinute] = [from, to].map((field) => field.querySelector("input").value).map((text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3)));
+        // Hours are those of where one is.
+        if (on) await client.me.changeProfile({ timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone });
+        await client.me.changeSettings({ quietHours: on ? { fromMinute, toMinute, days: hours.days } : null });
+      }),
+    );
+  };
+  return [toggle(t("settings.quiet"), before !== null, save), times];
 }
 
 function privacy(dialog) {

@@ -13,6 +13,7 @@ import { settingsDialog } from "./settings.js";
 import { short, whole } from "./time.js";
 import { t } from "./i18n.js";
 import { canAsk, ask } from "./notifications.js";
+import * as push from "./push.js";
 
 class Sidebar extends Part {
   #list = h("ul", { role: "list" });
@@ -53,6 +54,8 @@ class Sidebar extends Part {
     this.signal.addEventListener("abort", () => clearInterval(timer));
     this.#countRequests();
     this.#askForNotifications();
+    // They may be turned on elsewhere.
+    this.listen(push.worker, "change", () => (this.#asking.hidden = !canAsk()));
     this.#draw();
   }
 
