@@ -8,10 +8,12 @@
 
 use std::net::SocketAddr;
 use std::panic::Location;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use suda_client::{Candidate, Channel, Client, ClientBuilder, Event, Events, Item, Kind};
 
+use crate::binary;
 use crate::node::NodeProcess;
 use crate::people::PASSWORD;
 
@@ -93,4 +95,13 @@ pub fn event<T>(events: &mut Events, mut wanted: impl FnMut(Event) -> Option<T>)
 #[must_use]
 pub fn texts(items: &[Item]) -> Vec<&str> {
     items.iter().filter_map(Item::text).collect()
+}
+
+/// Where the example of the SDK's documentation is: its binary, built.
+///
+/// # Errors
+///
+/// If it is neither there nor can be built.
+pub fn example_binary() -> anyhow::Result<PathBuf> {
+    binary::path("suda-client", binary::Target::Example, "twenty_lines", "SUDA_EXAMPLE_BIN")
 }

@@ -80,7 +80,8 @@ impl Terminal {
     /// If it can't be started.
     #[must_use]
     pub fn suda_chat(name: &str, node: &NodeProcess, data: &Path, (columns, rows): (u16, u16)) -> Self {
-        let path = binary::path("suda-chat", "suda-chat", "SUDA_CHAT_BIN").unwrap_or_else(|error| panic!("{error:#}"));
+        let path = binary::path("suda-chat", binary::Target::Bin, "suda-chat", "SUDA_CHAT_BIN");
+        let path = path.unwrap_or_else(|error| panic!("{error:#}"));
         let mut command = CommandBuilder::new(path);
         command.args(["--url", &format!("http://{}", node.http_addr()), "--device", name]);
         command.arg("--data");

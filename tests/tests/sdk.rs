@@ -1,7 +1,5 @@
 //! The SDK with a real node, over each transport.
 
-use std::time::Duration;
-
 use suda_client::core::io::Stopped;
 use suda_client::schema::channel::HistoryAt;
 use suda_client::schema::control::Status as Presence;
@@ -12,10 +10,7 @@ use suda_client::{
 };
 use suda_tests::node::NodeProcess;
 use suda_tests::people::PASSWORD;
-use suda_tests::sdk::{KINDS, builder, event, limited, shows, sign_up, texts, within};
-
-/// How long an example may take to be compiled.
-const COMPILES_WITHIN: Duration = Duration::from_secs(600);
+use suda_tests::sdk::{KINDS, builder, event, example_binary, shows, sign_up, texts, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_talk_over_each_transport() {
@@ -259,13 +254,11 @@ async fn the_twenty_line_example_talks() {
     node.sign_up("kim").await;
     let lee = sign_up(&node, "lee", &KINDS).await;
     let mut lees = lee.events();
-    let mut example = tokio::process::Command::new(env!("CARGO"));
-    example.args(["run", "--quiet", "--package", "suda-client", "--example", "twenty_lines", "--"]);
+    let mut example = tokio::process::Command::new(example_binary().unwrap());
     example.args([&format!("http://{}", node.http_addr()), "kim", "lee"]);
-    let running = example.current_dir(env!("CARGO_MANIFEST_DIR")).kill_on_drop(true).output();
+    let running = example.kill_on_drop(true).output();
     let answering = async {
-        // It may have to be compiled first.
-        let channel = limited(COMPILES_WITHIN, async {
+        let channel = within(async {
             loop {
                 match lee.channels().first() {
                     Some(row) => return lee.channel(row.channel),
@@ -277,7 +270,7 @@ async fn the_twenty_line_example_talks() {
         shows(&channel, |shown| texts(shown) == ["Hello, lee!"]).await;
         within(channel.send("Hello, kim!").into_future()).await.unwrap();
     };
-    let (output, ()) = tokio::join!(limited(COMPILES_WITHIN, running), answering);
+    let (output, ()) = tokio::join!(within(running), answering);
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "lee: Hello, kim!\n");

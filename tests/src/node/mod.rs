@@ -293,7 +293,7 @@ async fn launch(
 ///
 /// If it is neither there nor can be built.
 pub fn suda_binary() -> anyhow::Result<PathBuf> {
-    binary::path("suda-server", "suda", "SUDA_BIN")
+    binary::path("suda-server", binary::Target::Bin, "suda", "SUDA_BIN")
 }
 
 fn command(
