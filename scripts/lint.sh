@@ -6,7 +6,6 @@ cd "$(dirname "$0")/.."
 scripts/packages.sh
 cargo fmt --all --check
 cargo fmt --manifest-path schema/fuzz/Cargo.toml --check
-cargo clippy --workspace --all-targets -- -D warnings
-# FoundationDB's engine, against the headers that its crate brings along: nothing of FoundationDB need be installed.
-# (For the whole workspace, so that what it stands on has the features that were checked already.)
+# With FoundationDB's engine, against the headers that its crate brings along: nothing of FoundationDB need be installed. The build
+# of the tests compiles what is there without it.
 cargo clippy --workspace --all-targets --features suda-server/foundationdb-headers,suda-tests/foundationdb -- -D warnings

@@ -10,7 +10,8 @@ step "formatting and lints"
 scripts/lint.sh
 
 step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
+# With the features of the lints, so that dependencies are checked once for both.
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --features suda-server/foundationdb-headers,suda-tests/foundationdb
 
 step "wasm32"
 outcome=0
@@ -26,7 +27,7 @@ step "tests"
 # what it stands on, and most of that would be built once more.
 cargo build --workspace --bins --tests --examples
 built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
-SUDA_BIN=$built/suda SUDA_CHAT_BIN=$built/suda-chat cargo test --workspace
+SUDA_BIN=$built/suda SUDA_CHAT_BIN=$built/suda-chat SUDA_EXAMPLE_BIN=$built/examples/twenty_lines cargo test --workspace
 
 step "browser"
 outcome=0
