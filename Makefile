@@ -15,8 +15,8 @@ run: ## build the server and start it with data in ./data (ARGS="--data DIR ..."
 cluster: ## FoundationDB and three nodes over it on this machine, in ./data/cluster; says how to chat across them
 	@scripts/cluster.sh
 
-test: ## everything that must hold before a change lands: lints, documentation, wasm, all tests
-	@scripts/test.sh
+test: ## everything that must hold before a change lands (STEP=browser: one step; ONLY=name: some tests)
+	@STEP="$(STEP)" ONLY="$(ONLY)" scripts/test.sh
 
 lint: ## formatting and clippy, FoundationDB's engine included
 	@scripts/lint.sh

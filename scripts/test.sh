@@ -1,63 +1,177 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change lands. What could not be run is said in the last lines.
-set -euo pipefail
+# Everything that must hold before a change lands. The last lines list each step (passed, failed, or skipped and why) with its
+# duration, and for each failed test its name, its seed and the log of its server.
+#
+#   STEP="tests browser"   only these steps, and what they stand on
+#   ONLY=name              only the tests whose names contain this, of the steps `tests` and `browser`
+#
+# Tests begin as soon as they are built. The lints, the documentation and the browser's package are compiled meanwhile at a low
+# priority, because most tests wait most of the time. docs/decisions/0020-a-quick-suite.md has the measurements.
+set -uo pipefail
 cd "$(dirname "$0")/.."
 
-skipped=()
-step() { printf '\n== %s (%d s so far)\n' "$*" "$SECONDS"; }
+STEPS=(format build wasm32 tests package browser lints documentation doctests foundationdb)
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+logs=$target/test-logs
+only=${ONLY:-}
+wanted=" ${STEP:-${only:+tests browser}} "
+[ "$wanted" != "  " ] || wanted=" ${STEPS[*]} "
+case $wanted in *" tests "* | *" browser "* | *" doctests "*) wanted+="build " ;; esac
+case $wanted in *" browser "*) wanted+="wasm32 package " ;; esac
+for step in $wanted; do
+  [[ " ${STEPS[*]} " == *" $step "* ]] || { echo "There is no step \"$step\". Steps: ${STEPS[*]}" >&2; exit 2; }
+done
+rm -rf "$logs" && mkdir -p "$logs/servers"
+# Where tests leave the logs of their servers.
+export SUDA_TEST_LOGS=$logs/servers
+# Compiles from nothing are quicker without; nobody builds a second time there.
+[ -z "${CI:-}" ] || export CARGO_INCREMENTAL=0
 
-step "formatting and lints"
-scripts/lint.sh
+# Runs a step, if it is wanted: step NAME COMMAND... Its output goes into a file. Exit code 3 says that it was skipped, and its last
+# line why.
+step() {
+  local name=$1 begun=$SECONDS outcome=0
+  shift
+  [[ $wanted == *" $name "* ]] || return 0
+  "$@" >"$logs/$name.log" 2>&1 </dev/null || outcome=$?
+  echo "$outcome $((SECONDS - begun))" >"$logs/$name.outcome"
+  echo "[$SECONDS s] $(describe "$name")"
+  return "$outcome"
+}
 
-step "documentation"
-# With the features of the lints, so that dependencies are checked once for both.
-RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --features suda-server/foundationdb-headers,suda-tests/foundationdb
+# One line about a step that has ended.
+describe() {
+  local outcome seconds
+  read -r outcome seconds <"$logs/$1.outcome"
+  case $outcome in
+    0) printf '%-14s passed   %4d s' "$1" "$seconds" ;;
+    3) printf '%-14s skipped  %4d s  %s' "$1" "$seconds" "$(tail -n 1 "$logs/$1.log")" ;;
+    *) printf '%-14s FAILED   %4d s  %s' "$1" "$seconds" "$logs/$1.log" ;;
+  esac
+}
 
-step "wasm32"
-outcome=0
-scripts/wasm.sh || outcome=$?
-case $outcome in
-  0) ;;
-  3) skipped+=("the wasm32 builds: neither rustup nor apt could bring the target. See scripts/wasm-target.sh.") ;;
-  *) exit "$outcome" ;;
-esac
+format() {
+  cargo fmt --all --check && cargo fmt --manifest-path schema/fuzz/Cargo.toml --check
+}
 
-step "tests"
-# The end-to-end tests start the binaries. All of it in one build: a package that is built by itself has other features of
-# what it stands on, and most of that would be built once more.
-cargo build --workspace --bins --tests --examples
-built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
-SUDA_BIN=$built/suda SUDA_CHAT_BIN=$built/suda-chat SUDA_EXAMPLE_BIN=$built/examples/twenty_lines cargo test --workspace
+# All of it in one call and with one set of features: a package that is built by itself has other features of what it stands on, and
+# most of that would be compiled once more.
+build() {
+  scripts/packages.sh || return
+  cargo build --workspace --bins --tests --examples --message-format json-render-diagnostics >"$logs/build.json" || return
+  if grep -E '^warning: .* generated [0-9]+ warning' "$logs/build.log"; then
+    echo "A warning is an error here."
+    return 1
+  fi
+}
 
-step "browser"
-outcome=0
-scripts/browser.sh --have-binaries || outcome=$?
-case $outcome in
-  0) ;;
-  3) skipped+=("the browser package and its tests: what they lack is said above. See scripts/browser.sh.") ;;
-  4) skipped+=("the app in Firefox: what it lacks is said above. See scripts/browser.sh.") ;;
-  *) exit "$outcome" ;;
-esac
+wasm32() {
+  local flags
+  flags=$(scripts/wasm-target.sh) || { echo "neither rustup nor apt could bring the target: see scripts/wasm-target.sh"; return 3; }
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags cargo test --no-run --target wasm32-unknown-unknown -p suda-wasm --test engine \
+    --message-format json-render-diagnostics >"$logs/wasm32.json"
+}
 
-step "FoundationDB"
-if fdb=$(scripts/find-foundationdb.sh); then
-  eval "$fdb"
-  cargo test -p suda-server --features foundationdb-headers --test store_foundationdb
-  # Several nodes, as processes with that engine.
-  cargo build -p suda-server --features foundationdb-headers --bin suda
-  # The tests of this build have it built anew without, under its own name.
-  cp "$built/suda" "$built/suda-foundationdb"
-  SUDA_BIN=$built/suda-foundationdb cargo test -p suda-tests --features foundationdb --test cluster -- --nocapture
-  SUDA_BIN=$built/suda-foundationdb cargo test -p suda-tests --features foundationdb --test push several -- --nocapture
+# The binaries of the build, for the tests that start them.
+export SUDA_BIN=$target/debug/suda SUDA_CHAT_BIN=$target/debug/suda-chat SUDA_EXAMPLE_BIN=$target/debug/examples/twenty_lines
+
+tests() {
+  scripts/rust-tests.sh "$logs/build.json" "$logs/tests" "$only"
+}
+
+package() {
+  nice -n 5 scripts/browser.sh --build
+}
+
+browser() {
+  local outcome=$(cut -d' ' -f1 "$logs/package.outcome")
+  case $outcome in
+    0) SUDA_WASM_TESTS=$(sed -nE 's/.*"executable":"([^"]+)".*/\1/p' "$logs/wasm32.json") scripts/browser.sh --test "$only" ;;
+    3) tail -n 1 "$logs/package.log"; return 3 ;;
+    *) echo "the package was not built"; return 1 ;;
+  esac
+}
+
+# The features of both, so that dependencies are checked once.
+features=suda-server/foundationdb-headers,suda-tests/foundationdb
+
+lints() {
+  nice -n 19 scripts/lint.sh
+}
+
+documentation() {
+  RUSTDOCFLAGS="-D warnings" nice -n 19 cargo doc --no-deps --workspace --features "$features"
+}
+
+doctests() {
+  cargo test --workspace --doc
+}
+
+foundationdb() {
+  local found
+  if ! found=$(scripts/find-foundationdb.sh); then
+    echo "no fdbserver and libfdb_c found: docs/operations.md says how to point to them"
+    return 3
+  fi
+  eval "$found"
+  cargo test -p suda-server --features foundationdb-headers --test store_foundationdb || return
+  # Several nodes, as processes with that engine, under its own name: the tests of this build have it built anew without.
+  cargo build -p suda-server --features foundationdb-headers --bin suda && cp "$target/debug/suda" "$target/debug/suda-foundationdb" || return
+  export SUDA_BIN=$target/debug/suda-foundationdb
+  cargo test -p suda-tests --features foundationdb --test cluster -- --nocapture || return
+  cargo test -p suda-tests --features foundationdb --test push several -- --nocapture || return
   # One at a time: they load the machine, and some measure.
-  SUDA_BIN=$built/suda-foundationdb cargo test -p suda-tests --features foundationdb --test cluster_load -- --nocapture --test-threads 1
+  cargo test -p suda-tests --features foundationdb --test cluster_load -- --nocapture --test-threads 1
+}
+
+# What failed in a step: the tests' names, seeds and servers' logs, and its last words.
+explain() {
+  local log=$logs/$1.log
+  echo "== $1"
+  [ "$1" != tests ] || log=$(ls "$logs"/tests/*.failed 2>/dev/null)
+  [ -n "$log" ] || log=$logs/$1.log
+  # shellcheck disable=SC2086 # there may be several
+  sed -nE 's/^(test .* \.\.\. FAILED)$/  \1/p; s/^(not ok .*)/  \1/p; s/.*((SUDA_[A-Z_]*SEED=|seed[ =:]*)[0-9]+).*/  \1/p; s/^(the node.s log: .*)/  \1/p' $log | sort -u
+  for log in $log; do
+    echo "-- $log"
+    if grep -q '^failures:$' "$log"; then sed -n '/^failures:$/,$p' "$log" | head -n 150; else tail -n 60 "$log"; fi
+  done
+}
+
+step format format
+if step build build; then
+  step wasm32 wasm32
+  step package package &
+  packaging=$!
+  { step lints lints; step documentation documentation; step doctests doctests; } &
+  linting=$!
+  step tests tests
+  wait "$packaging"
+  step browser browser
+  wait "$linting"
+  step foundationdb foundationdb
 else
-  skipped+=("the FoundationDB tests, those of several nodes among them: no fdbserver and libfdb_c found. docs/operations.md says how to point to them.")
+  # What needs no build says what it has to say.
+  step lints lints
 fi
 
-step "done"
-if [ ${#skipped[@]} -eq 0 ]; then
-  echo "Nothing was skipped."
-else
-  printf 'NOT RUN: %s\n' "${skipped[@]}"
-fi
+echo
+failed=()
+for name in "${STEPS[@]}"; do
+  [ -e "$logs/$name.outcome" ] || continue
+  case $(cut -d' ' -f1 "$logs/$name.outcome") in 0 | 3) ;; *) failed+=("$name") ;; esac
+done
+for name in "${failed[@]}"; do explain "$name"; done
+echo
+for name in "${STEPS[@]}"; do
+  if [ -e "$logs/$name.outcome" ]; then describe "$name"; echo; elif [[ $wanted == *" $name "* ]]; then printf '%-14s not run\n' "$name"; fi
+done
+# Tests that say themselves why they can't run here.
+sed -nE 's/^ok [0-9]+ - (.*) # SKIP (.*)/skipped: \1: \2/p' "$logs/browser.log" 2>/dev/null
+# Of all runners: Rust's, and Node.js'.
+cat "$logs"/tests/*.log "$logs"/tests/*.failed "$logs"/{browser,doctests,foundationdb}.log 2>/dev/null | awk -v seconds=$SECONDS '
+  /^test result:/ { passed += $4; failed += $6 }
+  /^# pass / { passed += $3 }
+  /^# fail / { failed += $3 }
+  END { printf "all together            %4d s\n\n%d passed, %d failed\n", seconds, passed, failed }'
+[ ${#failed[@]} -eq 0 ]

@@ -10,13 +10,17 @@ profile=wasm debug=()
 flags=$(scripts/wasm-target.sh) || exit 3
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags"
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+# The tool is compiled beside the module, whose last part keeps one core only.
+scripts/wasm-bindgen.sh >/dev/null &
+tool=$!
 cargo build --profile "$profile" --target wasm32-unknown-unknown -p suda-wasm
-cargo build --locked --manifest-path wasm-client/bindgen/Cargo.toml --target-dir "$target/bindgen"
+wait "$tool"
+bindgen=$(scripts/wasm-bindgen.sh)
 
 new=$target/wasm-package
 rm -rf "$new" && mkdir -p "$new"
 [ "$profile" != dev ] || profile=debug
-"$target/bindgen/debug/suda-bindgen" "$target/wasm32-unknown-unknown/$profile/suda_wasm.wasm" "$new" suda "${debug[@]}"
+"$bindgen" "$target/wasm32-unknown-unknown/$profile/suda_wasm.wasm" "$new" suda "${debug[@]}"
 cp wasm-client/js/*.js wasm-client/js/*.d.ts wasm-client/package.json wasm-client/README.md LICENSE "$new/"
 
 if [ ${#debug[@]} -eq 0 ]; then

@@ -7,13 +7,14 @@
 #   1. the toolchain has the target;
 #   2. rustup adds it;
 #   3. where rustup's servers can't be reached but Debian's can: the package rust-src of the compiler's own version holds the
-#      standard library's source, from which it is built once into .tools/.
+#      standard library's source, from which it is built once, into the user's cache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=wasm32-unknown-unknown
 version=$(rustc --version | cut -d' ' -f2)
-tools=$PWD/.tools
+# Beside the user's other caches: it is the compiler's, not this clone's.
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/suda
 sysroot=$tools/wasm-sysroot-$version
 
 say() { printf '%s\n' "$*" >&2; }

@@ -11,7 +11,6 @@ import { after, before, test } from "node:test";
 import { Driver } from "./lib/webdriver.js";
 
 const root = resolve(import.meta.dirname, "../..");
-const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
 let folder, server, driver;
 
@@ -22,13 +21,18 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test("the module's unit tests pass in the browser", async () => {
+/** Compiles the tests, where `make test` has not. */
+function build() {
   const flags = execFileSync(join(root, "scripts/wasm-target.sh"), { encoding: "utf8" }).trim();
   const env = { ...process.env, CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: flags };
   const args = ["test", "--no-run", "--target", "wasm32-unknown-unknown", "-p", "suda-wasm", "--test", "engine", "--message-format", "json"];
   const built = execFileSync("cargo", args, { cwd: root, env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-  const { executable } = built.trim().split("\n").map((line) => JSON.parse(line)).findLast((message) => message.executable);
-  execFileSync(join(target, "bindgen/debug/suda-bindgen"), [executable, folder, "tests", "--debug"]);
+  return built.trim().split("\n").map((line) => JSON.parse(line)).findLast((message) => message.executable).executable;
+}
+
+test("the module's unit tests pass in the browser", async () => {
+  const executable = process.env.SUDA_WASM_TESTS || build();
+  execFileSync(execFileSync(join(root, "scripts/wasm-bindgen.sh"), { encoding: "utf8" }).trim(), [executable, folder, "tests", "--debug"]);
   writeFileSync(join(folder, "index.html"), '<!doctype html><pre id="output"></pre><script type="module" src="run.js"></script>');
   writeFileSync(
     join(folder, "run.js"),

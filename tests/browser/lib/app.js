@@ -5,8 +5,11 @@ import { join, resolve } from "node:path";
 import { Node } from "./node.js";
 import { TcpProxy } from "./tcp.js";
 import { UdpProxy } from "./udp.js";
+import { waitFor } from "./wait.js";
 import { Driver } from "./webdriver.js";
 
+/** What WebDriver says of an element that the app has drawn anew. */
+const GONE = new Set(["no such element", "stale element reference"]);
 const web = resolve(import.meta.dirname, "../../../wasm-client/dist");
 export const PASSWORD = "correct horse battery";
 /** WebDriver's names of keys. */
@@ -98,20 +101,36 @@ const helpers = {
     return this.run(() => [...document.querySelectorAll("suda-sidebar suda-link button")].find((button) => button.textContent === "Try now")?.click());
   },
 
-  async click(selector) {
-    await this.until(selector, (selector) => document.querySelector(selector) !== null, selector);
-    await (await this.find(selector)).click();
+  /**
+   * Waits for the element that `mark` marks (or that is there, without it), and does something with it. The app may draw it anew
+   * after it was found and before anything was done: then the new one is meant.
+   */
+  with(what, selector, act, mark, ...args) {
+    return waitFor(what, async () => {
+      if (mark && !(await this.run(mark, ...args))) return false;
+      try {
+        await act(await this.find(selector));
+        return true;
+      } catch (error) {
+        if (GONE.has(error.code)) return false;
+        throw error;
+      }
+    });
   },
 
-  async fill(selector, text) {
-    await this.until(selector, (selector) => document.querySelector(selector) !== null, selector);
-    const field = await this.find(selector);
-    await field.clear();
-    await field.type(text);
+  click(selector) {
+    return this.with(selector, selector, (element) => element.click());
+  },
+
+  fill(selector, text) {
+    return this.with(selector, selector, async (field) => {
+      await field.clear();
+      await field.type(text);
+    });
   },
 
   /** Clicks a button by what it says. */
-  async press(label, inside = "body") {
+  press(label, inside = "body") {
     const marked = (label, inside) => {
       document.querySelector("[data-test-press]")?.removeAttribute("data-test-press");
       const said = (button) => (button.getAttribute("aria-label") ?? button.textContent).trim();
@@ -119,8 +138,7 @@ const helpers = {
       found?.setAttribute("data-test-press", "");
       return Boolean(found);
     };
-    await this.until(`a button "${label}"`, marked, label, inside);
-    await (await this.find("[data-test-press]")).click();
+    return this.with(`a button "${label}"`, "[data-test-press]", (button) => button.click(), marked, label, inside);
   },
 
   /** Turns a switch of a dialog on or off. */

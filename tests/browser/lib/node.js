@@ -1,9 +1,9 @@
 // `suda serve`, on free ports, with data of its own.
 
 import { spawn } from "node:child_process";
-import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { waitFor } from "./wait.js";
 
 const root = resolve(import.meta.dirname, "../../..");
@@ -69,6 +69,9 @@ export class Node {
 
   async stop() {
     if (this.child.exitCode === null && this.child.signalCode === null) await this.kill("SIGKILL");
+    // For whoever looks into a failure: the name is that of the file of tests.
+    const logs = process.env.SUDA_TEST_LOGS;
+    if (logs) copyFileSync(join(this.folder, "log"), join(logs, `${basename(process.argv[1])}-${this.port}.log`));
     if (/panicked/.test(this.log())) throw new Error(`the node has panicked:\n${this.log()}`);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }

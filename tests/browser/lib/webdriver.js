@@ -190,6 +190,6 @@ export class Element {
 async function call(base, method, path, body) {
   const response = await fetch(base + path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
   const { value } = await response.json();
-  if (!response.ok) throw new Error(`WebDriver ${method} ${path}: ${value.error}: ${value.message}`);
+  if (!response.ok) throw Object.assign(new Error(`WebDriver ${method} ${path}: ${value.error}: ${value.message}`), { code: value.error });
   return value;
 }

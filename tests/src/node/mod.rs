@@ -235,6 +235,15 @@ impl NodeProcess {
         hash
     }
 
+    /// Copies the log to where it outlives the test: the folder that `SUDA_TEST_LOGS` names, or that for temporary files.
+    fn keep_log(&self) -> std::io::Result<PathBuf> {
+        let folder = std::env::var_os("SUDA_TEST_LOGS").map_or_else(std::env::temp_dir, PathBuf::from);
+        let test = std::thread::current().name().unwrap_or("test").replace("::", "-");
+        let path = folder.join(format!("{test}-{}.log", self.addr.port()));
+        fs::copy(self.folder.path().join("log"), &path)?;
+        Ok(path)
+    }
+
     fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -255,6 +264,10 @@ impl Drop for NodeProcess {
         if std::thread::panicking() {
             let from = log.lines().count().saturating_sub(40);
             eprintln!("the node's last words:\n{}", log.lines().skip(from).collect::<Vec<_>>().join("\n"));
+            match self.keep_log() {
+                Ok(path) => eprintln!("the node's log: {}", path.display()),
+                Err(error) => eprintln!("the node's log can't be kept: {error}"),
+            }
         } else {
             assert!(bad.is_empty(), "the node panicked:\n{}", bad.join("\n"));
         }

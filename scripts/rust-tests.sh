@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Runs test binaries, as many at once as there are cores: rust-tests.sh BUILD.json FOLDER [NAME]. BUILD.json is what Cargo has said of
+# the build. The output of each goes into FOLDER, as NAME.log or NAME.failed. With NAME, only tests whose names contain it.
+#
+# (`cargo test` runs one binary after the other, and most of them wait for something most of the time.)
+set -uo pipefail
+build=$1 folder=$2 only=${3:-}
+mkdir -p "$folder"
+
+# Those that take longest begin first, so that none of them is left alone in the end.
+LONGEST=(sim suda_server sdk_network push abuse links)
+
+run() {
+  local manifest=$1 binary=$2 name begun=$SECONDS outcome=0
+  name=$(basename "$binary" | sed -E 's/-[0-9a-f]+$//')
+  [ ! -e "$folder/$name.log" ] && [ ! -e "$folder/$name.failed" ] || name=$(basename "$binary")
+  : >"$folder/$name.log"
+  cd "$(dirname "$manifest")" || return
+  CARGO_MANIFEST_DIR=$PWD "$binary" $only >"$folder/$name.log" 2>&1 </dev/null || outcome=$?
+  printf '%-20s %-6s %4d s  %s\n' "$name" "$([ $outcome = 0 ] && echo ok || echo FAILED)" $((SECONDS - begun)) \
+    "$(sed -nE 's/^test result: [A-Za-z]+\. ([0-9]+ passed; [0-9]+ failed).*/\1/p' "$folder/$name.log" | tail -n 1)"
+  [ $outcome = 0 ] || mv "$folder/$name.log" "$folder/$name.failed"
+  return $outcome
+}
+
+# Manifest and binary of each target that was built as a test, in the order in which they are run.
+binaries() {
+  sed -nE '/"profile":\{[^}]*"test":true/s/.*"manifest_path":"([^"]+)".*"executable":"([^"]+)".*/\1 \2/p' "$build" |
+    awk -v first="${LONGEST[*]}" '
+      BEGIN { count = split(first, names, " ") }
+      { rank = count + 1; for (i = 1; i <= count; i++) if ($2 ~ "/" names[i] "-[0-9a-f]+$") rank = i; print rank, $0 }' |
+    sort -s -n -k1,1 | cut -d' ' -f2-
+}
+
+failed=0
+running=0
+while read -r manifest binary; do
+  if [ "$running" -ge "$(nproc)" ]; then
+    wait -n || failed=1
+    running=$((running - 1))
+  fi
+  run "$manifest" "$binary" &
+  running=$((running + 1))
+done < <(binaries)
+while [ "$running" -gt 0 ]; do
+  wait -n || failed=1
+  running=$((running - 1))
+done
+exit $failed
