@@ -221,9 +221,7 @@ async fn who_stops_gives_the_lead_up_so_that_nobody_waits() {
     let handed = |nodes: &Nodes| nodes.hubs[stays].metrics().handed.get();
     let before = handed(&nodes);
     let stop = async {
-        while handed(&nodes) == before {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until("something is handed over", || handed(&nodes) != before).await;
         nodes.hubs[stops].step_down().await;
     };
     let (more, ()) = futures_util::future::join(nodes.write(stays..=stays, 4, 100, round), stop).await;
