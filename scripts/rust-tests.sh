@@ -34,6 +34,7 @@ binaries() {
 
 failed=0
 running=0
+count=0
 while read -r manifest binary; do
   if [ "$running" -ge "$(nproc)" ]; then
     wait -n || failed=1
@@ -41,9 +42,17 @@ while read -r manifest binary; do
   fi
   run "$manifest" "$binary" &
   running=$((running + 1))
+  count=$((count + 1))
 done < <(binaries)
 while [ "$running" -gt 0 ]; do
   wait -n || failed=1
   running=$((running - 1))
 done
+# Nothing that was run is nothing that has passed.
+if [ "$count" = 0 ]; then
+  echo "no test binary is named in $build: the build's messages are not as this script reads them"
+  failed=1
+elif [ -n "$only" ] && ! grep -qsE '^test result: .* [1-9][0-9]* passed' "$folder"/*; then
+  echo "no test of Rust has \"$only\" in its name"
+fi
 exit $failed
