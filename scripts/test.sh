@@ -5,18 +5,18 @@
 #   STEP="tests browser"   only these steps, and what they stand on
 #   ONLY=name              only the tests whose names contain this, of the steps `tests` and `browser`
 #
-# Tests begin as soon as they are built. The lints, the documentation and the browser's package are compiled meanwhile at a low
-# priority, because most tests wait most of the time. docs/decisions/0020-a-quick-suite.md has the measurements.
+# Tests begin as soon as they are built. The browser's package, and at a low priority the documentation, are compiled meanwhile, because
+# most tests wait most of the time. docs/decisions/0020-a-quick-suite.md has the measurements.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-STEPS=(format build wasm32 tests package browser lints documentation doctests foundationdb)
+STEPS=(format wasm32 build tests package browser documentation foundationdb)
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 logs=$target/test-logs
 only=${ONLY:-}
 wanted=" ${STEP:-${only:+tests browser}} "
 [ "$wanted" != "  " ] || wanted=" ${STEPS[*]} "
-case $wanted in *" tests "* | *" browser "* | *" doctests "*) wanted+="build " ;; esac
+case $wanted in *" tests "* | *" browser "*) wanted+="build " ;; esac
 case $wanted in *" browser "*) wanted+="wasm32 package " ;; esac
 for step in $wanted; do
   [[ " ${STEPS[*]} " == *" $step "* ]] || { echo "There is no step \"$step\". Steps: ${STEPS[*]}" >&2; exit 2; }
@@ -24,8 +24,8 @@ done
 rm -rf "$logs" && mkdir -p "$logs/servers"
 # Where tests leave the logs of their servers.
 export SUDA_TEST_LOGS=$logs/servers
-# Compiles from nothing are quicker without; nobody builds a second time there.
-[ -z "${CI:-}" ] || export CARGO_INCREMENTAL=0
+# Compiles from nothing are quicker without: nobody builds a second time there, or debugs.
+[ -z "${CI:-}" ] || export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=none
 
 # Runs a step, if it is wanted: step NAME COMMAND... Its output goes into a file. Exit code 3 says that it was skipped, and its last
 # line why.
@@ -51,18 +51,14 @@ describe() {
 }
 
 format() {
-  cargo fmt --all --check && cargo fmt --manifest-path schema/fuzz/Cargo.toml --check
+  scripts/lint.sh --text
 }
 
-# All of it in one call and with one set of features: a package that is built by itself has other features of what it stands on, and
-# most of that would be compiled once more.
+# All packages in one call and with the same features: a package that is built by itself has other features of what it stands on, and most
+# of that would be compiled once more.
 build() {
-  scripts/packages.sh || return
-  cargo build --workspace --bins --tests --examples --message-format json-render-diagnostics >"$logs/build.json" || return
-  if grep -E '^warning: .* generated [0-9]+ warning' "$logs/build.log"; then
-    echo "A warning is an error here."
-    return 1
-  fi
+  scripts/linted-cargo.sh build --workspace --bins --tests --benches --examples --features suda-tests/foundationdb \
+    --message-format json-render-diagnostics >"$logs/build.json"
 }
 
 wasm32() {
@@ -80,7 +76,7 @@ tests() {
 }
 
 package() {
-  nice -n 5 scripts/browser.sh --build
+  scripts/browser.sh --build
 }
 
 browser() {
@@ -92,19 +88,11 @@ browser() {
   esac
 }
 
-# The features of both, so that dependencies are checked once.
-features=suda-server/foundationdb-headers,suda-tests/foundationdb
-
-lints() {
-  nice -n 19 scripts/lint.sh
-}
-
+# With FoundationDB's engine, against the headers that its crate brings along: nothing of FoundationDB need be installed for its types and
+# lints. Only its tests have to be linked.
 documentation() {
-  RUSTDOCFLAGS="-D warnings" nice -n 19 cargo doc --no-deps --workspace --features "$features"
-}
-
-doctests() {
-  cargo test --workspace --doc
+  SUDA_DOC=$target/doc RUSTDOC=$PWD/scripts/rustdoc.sh nice -n 19 scripts/linted-cargo.sh test --workspace --doc \
+    --features suda-server/foundationdb-headers,suda-tests/foundationdb
 }
 
 foundationdb() {
@@ -138,21 +126,20 @@ explain() {
   done
 }
 
+scripts/packages.sh || exit
 step format format
+step wasm32 wasm32
 if step build build; then
-  step wasm32 wasm32
-  step package package &
-  packaging=$!
-  { step lints lints; step documentation documentation; step doctests doctests; } &
-  linting=$!
+  {
+    step package package
+    step browser browser
+  } &
+  browsing=$!
+  step documentation documentation &
+  documenting=$!
   step tests tests
-  wait "$packaging"
-  step browser browser
-  wait "$linting"
+  wait "$browsing" "$documenting"
   step foundationdb foundationdb
-else
-  # What needs no build says what it has to say.
-  step lints lints
 fi
 
 echo
@@ -169,7 +156,7 @@ done
 # Tests that say themselves why they can't run here.
 sed -nE 's/^ok [0-9]+ - (.*) # SKIP (.*)/skipped: \1: \2/p' "$logs/browser.log" 2>/dev/null
 # Of all runners: Rust's, and Node.js'.
-cat "$logs"/tests/*.log "$logs"/tests/*.failed "$logs"/{browser,doctests,foundationdb}.log 2>/dev/null | awk -v seconds=$SECONDS '
+cat "$logs"/tests/*.log "$logs"/tests/*.failed "$logs"/{browser,documentation,foundationdb}.log 2>/dev/null | awk -v seconds=$SECONDS '
   /^test result:/ { passed += $4; failed += $6 }
   /^# pass / { passed += $3 }
   /^# fail / { failed += $3 }

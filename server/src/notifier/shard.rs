@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_lands_after_the_shard_is_anothers_is_not_marked() {
+    async fn what_lands_after_the_shard_was_lost_is_not_marked() {
         let store = Store::memory();
         let (ctx, other) = (context(store.clone(), 1), context(store, 2));
         let (key, row) = &held();

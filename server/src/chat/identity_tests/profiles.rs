@@ -117,5 +117,5 @@ fn json_tells_null_from_nothing() {
     assert_eq!(change.quiet_hours, Some(None));
     let change: ProfileChange = serde_json::from_str(r#"{"picture":null}"#).unwrap();
     assert_eq!(change.picture, Some(None));
-    assert!(serde_json::from_str::<ProfileChange>(r#"{"picure":null}"#).is_err());
+    assert!(serde_json::from_str::<ProfileChange>(r#"{"image":null}"#).is_err());
 }
