@@ -267,7 +267,9 @@ async fn who_is_blocked_sees_nobody_come_and_go_until_it_is_taken_back() {
     let mut mine = Device::connect(&node, Kind::Quic, &kim).await;
     mine.ping().await.unwrap();
     let mut witness = Device::connect(&node, Kind::Quic, &witness).await;
-    assert_eq!(asks(&mut witness, kim.user).await.0, Some(Status::Online));
+    // Others see it a moment after it has connected.
+    let is_seen = async { while asks(&mut witness, kim.user).await.0 != Some(Status::Online) {} };
+    tokio::time::timeout(Duration::from_secs(10), is_seen).await.expect("kim is online");
     for kind in Kind::ALL {
         let lee = node.sign_up(&format!("lee_{kind:?}").to_lowercase()).await;
         node.direct(&kim, &lee).await;

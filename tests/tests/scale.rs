@@ -1,6 +1,6 @@
 //! Many channels of one user, many members of one channel.
 //!
-//! `SUDA_SCALE_MEMBERS` says how many members the second has, where ten thousand are too many or too few.
+//! `SUDA_SCALE_MEMBERS` says how many members the second has, where three thousand are too many or too few.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -82,7 +82,7 @@ async fn a_thousand_channels_for_one_user() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_channel_with_thousands_of_members() {
-    let count: usize = std::env::var("SUDA_SCALE_MEMBERS").map_or(10_000, |members| members.parse().expect("a number"));
+    let count: usize = std::env::var("SUDA_SCALE_MEMBERS").map_or(3_000, |members| members.parse().expect("a number"));
     let node = NodeProcess::start().await;
     let owner = node.sign_up("owner").await;
     let channel = node.broadcast(&owner, "news", &[]).await;

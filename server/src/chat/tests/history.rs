@@ -193,7 +193,7 @@ async fn history_is_for_members() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 10, ..ProptestConfig::default() })]
 
     /// Whatever the sizes and limits: going through a log or a thread page by page, either way, shows each entry once,
     /// and a page around an entry is one piece of the whole.

@@ -64,7 +64,7 @@ fn faults() -> impl Strategy<Value = Faults> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 5, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn the_log_explains_everything(rounds in prop::collection::vec(prop::collection::vec(turn(), 1..12), 1..12), faults in faults()) {
