@@ -7,9 +7,11 @@ cd "$(dirname "$0")/.."
 profile=wasm debug=()
 [ "${1:-}" != --debug ] || { profile=dev debug=(--debug); }
 
+echo "step: preparing the compiler for wasm32"
 flags=$(scripts/wasm-target.sh) || exit 3
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags"
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+echo "step: compiling the browser module"
 # The tool is compiled beside the module, whose last part keeps one core only.
 scripts/wasm-bindgen.sh >/dev/null &
 tool=$!
@@ -17,6 +19,7 @@ cargo build --profile "$profile" --target wasm32-unknown-unknown -p suda-wasm
 wait "$tool"
 bindgen=$(scripts/wasm-bindgen.sh)
 
+echo "step: putting the package together"
 new=$target/wasm-package
 rm -rf "$new" && mkdir -p "$new"
 [ "$profile" != dev ] || profile=debug

@@ -35,7 +35,13 @@ pub(super) async fn serve(State(api): State<Api>, request: Request) -> Response 
     if reserved {
         return fallback::not_found(request.uri().clone()).await.into_response();
     }
-    match &api.config().web {
+    // An app that is still being built is served from when its page is there.
+    let folder = api.config().web.as_ref();
+    let is_there = match folder {
+        Some(folder) => tokio::fs::try_exists(folder.join("index.html")).await.unwrap_or(true),
+        None => false,
+    };
+    match folder.filter(|_| is_there) {
         Some(folder) => {
             let plain = request.extensions().get::<PlainHttp>().is_some();
             let sources = discovery::page_sources(api.facts(), plain, request.uri(), request.headers());
