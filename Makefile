@@ -3,13 +3,14 @@
 FUZZ_SECONDS ?= 30
 ARGS ?=
 NAME ?= before
+SOAK_SECONDS ?= 1800
 
-.PHONY: help run cluster test lint bench bench-full bench-peers bench-save bench-compare load fuzz bless
+.PHONY: help run cluster test check lint soak bench bench-full bench-peers bench-save bench-compare load fuzz bless
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## build the server and start it with data in ./data (ARGS="--data DIR ..." is passed on)
+run: ## build the server and the chat app, and start it with data in ./data (ARGS="--data DIR ..." is passed on)
 	@scripts/run.sh $(ARGS)
 
 cluster: ## FoundationDB and three nodes over it on this machine, in ./data/cluster; says how to chat across them
@@ -18,8 +19,14 @@ cluster: ## FoundationDB and three nodes over it on this machine, in ./data/clus
 test: ## everything that must hold before a change lands (STEP=browser: one step; ONLY=name: some tests)
 	@STEP="$(STEP)" ONLY="$(ONLY)" scripts/test.sh
 
-lint: ## formatting and clippy, FoundationDB's engine included
+check: ## the quick part, after each edit: formatting, lints, unit tests of the crates that changed
+	@scripts/check.sh
+
+lint: ## formatting and clippy, FoundationDB's engine included; typos and cargo-deny where they are installed
 	@scripts/lint.sh
+
+soak: ## what is too long for `make test`, with new seeds each round, for SOAK_SECONDS (1,800 unless told)
+	@scripts/soak.sh $(SOAK_SECONDS)
 
 bench: ## the benchmarks in small; writes docs/performance.md, its plots, and criterion's HTML report
 	cargo build -q --release -p suda-server --bin suda

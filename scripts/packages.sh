@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that `make test` needs, each only if what it brings is missing.
+# Installs the Debian packages that `make test` needs, each only if what it brings is missing. With --to-run: those of `make run`.
 set -euo pipefail
 
 missing=()
 have() { command -v "$1" >/dev/null; }
 
 have cc || missing+=(build-essential)
-have pkg-config || missing+=(pkg-config)
-# bindgen reads FoundationDB's headers with it.
-# (LLVM's tools bring libclang-cpp, which is another library.)
-libclang='libclang(-[0-9.]+)?\.so'
-if ! ls /usr/lib/llvm-*/lib 2>/dev/null | grep -E "^$libclang" >/dev/null &&
-  ! ldconfig -p | grep -E "$libclang" >/dev/null; then
-  missing+=(libclang-dev)
+# bindgen reads FoundationDB's headers with it. (LLVM's tools bring libclang-cpp, which is another library.)
+has_libclang() {
+  local name='libclang(-[0-9.]+)?\.so'
+  ls /usr/lib/llvm-*/lib 2>/dev/null | grep -E "^$name" >/dev/null || ldconfig -p | grep -E "$name" >/dev/null
+}
+if [ "${1:-}" != --to-run ]; then
+  have pkg-config || missing+=(pkg-config)
+  has_libclang || missing+=(libclang-dev)
 fi
 
 [ ${#missing[@]} -eq 0 ] && exit 0

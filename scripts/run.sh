@@ -28,6 +28,7 @@ report() {
   while sleep 30; do say "server: $(grep -c '^ *Compiling' "$logs/server") crates so far"; done
 }
 
+scripts/packages.sh --to-run
 say "server: compiling it with profile \"$profile\". The first time takes some minutes."
 build_app &
 : >"$logs/server"

@@ -5,7 +5,7 @@
 #   STEP="tests browser"   only these steps, and what they stand on
 #   ONLY=name              only the tests whose names contain this, of the steps `tests` and `browser`
 #
-# Tests begin as soon as they are built. The browser's package, and at a low priority the documentation, are compiled meanwhile, because
+# Tests begin as soon as they are built. The browser's package, and at a lower priority the documentation, are compiled meanwhile, because
 # most tests wait most of the time. docs/decisions/0020-a-quick-suite.md has the measurements.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -91,7 +91,7 @@ browser() {
 # With FoundationDB's engine, against the headers that its crate brings along: nothing of FoundationDB need be installed for its types and
 # lints. Only its tests have to be linked.
 documentation() {
-  SUDA_DOC=$target/doc RUSTDOC=$PWD/scripts/rustdoc.sh nice -n 19 scripts/linted-cargo.sh test --workspace --doc \
+  SUDA_DOC=$target/doc RUSTDOC=$PWD/scripts/rustdoc.sh nice -n 10 scripts/linted-cargo.sh test --workspace --doc \
     --features suda-server/foundationdb-headers,suda-tests/foundationdb
 }
 
