@@ -18,8 +18,8 @@ scripts/lint.sh --text
 [ -n "$crates" ] || { echo "No crate differs from $base: nothing to compile."; exit 0; }
 targets=(--lib --bins)
 ! grep -qE '/(tests|benches|examples)/.*\.rs$|^tests/tests/' <<<"$changed" || targets+=(--tests --benches --examples)
-# With the features of `make test`: what one has compiled, the other need not.
-scripts/linted-cargo.sh test --no-run --workspace "${targets[@]}" --features suda-tests/foundationdb --message-format json-render-diagnostics |
+# As `make test` does it: what one has compiled, the other need not.
+scripts/linted-cargo.sh test --no-run "${targets[@]}" --message-format json-render-diagnostics |
   grep -E '"kind":\["(lib|bin)"' | grep -E "\"manifest_path\":\"$PWD/($(tr '\n' '|' <<<"$crates" | sed 's/|$//'))/Cargo.toml\"" >"$logs/build.json"
 # One seed each, and fewer cases: `make test` has more, `make soak` many.
 export SUDA_CLUSTER_SEEDS=1 SUDA_HOT_SEEDS=1 PROPTEST_CASES=50

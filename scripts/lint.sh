@@ -15,5 +15,4 @@ fi
 [ "${1:-}" != --text ] || exit 0
 
 scripts/packages.sh
-# With FoundationDB's engine, against the headers that its crate brings along: nothing of FoundationDB need be installed.
-cargo clippy --workspace --all-targets --features suda-server/foundationdb-headers,suda-tests/foundationdb -- -D warnings
+scripts/linted-cargo.sh check --all-targets

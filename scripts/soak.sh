@@ -41,22 +41,16 @@ play() {
 }
 
 say "soak of $(git rev-parse --short HEAD) for $budget s"
-scripts/packages.sh || exit 1
-scripts/linted-cargo.sh build --workspace --bins --tests --benches --examples --features suda-tests/foundationdb \
-  --message-format json-render-diagnostics >"$folder/build.json" || exit 1
+scripts/packages.sh && library=$(scripts/find-foundationdb.sh || scripts/foundationdb-stand-in.sh) || exit 1
+# What is built links with it.
+eval "$library"
+scripts/linted-cargo.sh build --bins --tests --benches --examples --message-format json-render-diagnostics >"$folder/build.json" || exit 1
 export SUDA_BIN=$target/debug/suda SUDA_CHAT_BIN=$target/debug/suda-chat SUDA_EXAMPLE_BIN=$target/debug/examples/twenty_lines
 export SUDA_TEST_LOGS=$folder/servers
 
 can_fuzz=
 command -v cargo-fuzz >/dev/null && can_fuzz=yes || say "without coverage-guided fuzzing: cargo-fuzz is not installed (cargo install cargo-fuzz)"
-if foundationdb=$(scripts/find-foundationdb.sh); then
-  eval "$foundationdb"
-  # Under a name of its own: the tests of one node use the other.
-  cargo build --quiet --workspace --features suda-server/foundationdb-headers --bin suda --target-dir "$target/foundationdb" || exit 1
-else
-  foundationdb=
-  say "without several nodes: no fdbserver and libfdb_c found, docs/operations.md says how to point to them"
-fi
+[ -n "${SUDA_FDB_SERVER:-}" ] || say "without several nodes: no fdbserver and libfdb_c found, docs/operations.md says how to point to them"
 
 round=0
 while [ "$SECONDS" -lt "$budget" ]; do
@@ -78,10 +72,9 @@ while [ "$SECONDS" -lt "$budget" ]; do
   play "many members" SUDA_SCALE_MEMBERS=20000 -- scale --nocapture
   play "notifiers, killed" SUDA_PUSH_KILLS=10 -- push --skip several:: --nocapture
   [ -z "$can_fuzz" ] || play "fuzz targets" -- scripts/fuzz.sh 60
-  if [ -n "$foundationdb" ]; then
-    nodes=SUDA_BIN=$target/foundationdb/debug/suda
-    play "several nodes" "$nodes" SUDA_CHAOS_SEED="$(seed)" SUDA_CHAOS_SECONDS=240 -- cluster_load --nocapture chaos
-    play "notifiers of several nodes" "$nodes" SUDA_PUSH_KILLS=6 -- push --nocapture several::
+  if [ -n "${SUDA_FDB_SERVER:-}" ]; then
+    play "several nodes" SUDA_CHAOS_SEED="$(seed)" SUDA_CHAOS_SECONDS=240 -- cluster_load --nocapture chaos
+    play "notifiers of several nodes" SUDA_PUSH_KILLS=6 -- push --nocapture several::
   fi
 done
 say "over after $round rounds; nothing failed"

@@ -10,7 +10,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-STEPS=(format wasm32 build tests package browser documentation foundationdb)
+STEPS=(packages format wasm32 build tests package browser documentation foundationdb)
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 logs=$target/test-logs
 only=${ONLY:-}
@@ -18,6 +18,7 @@ wanted=" ${STEP:-${only:+tests browser}} "
 [ "$wanted" != "  " ] || wanted=" ${STEPS[*]} "
 case $wanted in *" tests "* | *" browser "*) wanted+="build " ;; esac
 case $wanted in *" browser "*) wanted+="wasm32 package " ;; esac
+wanted+="packages "
 for step in $wanted; do
   [[ " ${STEPS[*]} " == *" $step "* ]] || { echo "There is no step \"$step\". Steps: ${STEPS[*]}" >&2; exit 2; }
 done
@@ -54,11 +55,8 @@ format() {
   scripts/lint.sh --text
 }
 
-# All packages in one call and with the same features: a package that is built by itself has other features of what it stands on, and most
-# of that would be compiled once more.
 build() {
-  scripts/linted-cargo.sh build --workspace --bins --tests --benches --examples --features suda-tests/foundationdb \
-    --message-format json-render-diagnostics >"$logs/build.json"
+  scripts/linted-cargo.sh build --bins --tests --benches --examples --message-format json-render-diagnostics >"$logs/build.json"
 }
 
 wasm32() {
@@ -88,35 +86,23 @@ browser() {
   esac
 }
 
-# With FoundationDB's engine, against the headers that its crate brings along: nothing of FoundationDB need be installed for its types and
-# lints. Only its tests have to be linked.
 documentation() {
-  SUDA_DOC=$target/doc RUSTDOC=$PWD/scripts/rustdoc.sh nice -n 10 scripts/linted-cargo.sh test --workspace --doc \
-    --features suda-server/foundationdb-headers,suda-tests/foundationdb
+  SUDA_DOC=$target/doc RUSTDOC=$PWD/scripts/rustdoc.sh nice -n 10 scripts/linted-cargo.sh test --doc
 }
 
 foundationdb() {
-  local found
-  if ! found=$(scripts/find-foundationdb.sh); then
+  if [ -z "${SUDA_FDB_SERVER:-}" ]; then
     echo "no fdbserver and libfdb_c found: docs/operations.md says how to point to them"
     return 3
   fi
-  eval "$found"
-  cargo test -p suda-server --features foundationdb-headers --test store_foundationdb || return
-  # Several nodes, as processes with that engine, under its own name: the tests of this build have it built anew without.
-  cargo build -p suda-server --features foundationdb-headers --bin suda && cp "$target/debug/suda" "$target/debug/suda-foundationdb" || return
-  export SUDA_BIN=$target/debug/suda-foundationdb
-  cargo test -p suda-tests --features foundationdb --test cluster -- --nocapture || return
-  cargo test -p suda-tests --features foundationdb --test push several -- --nocapture || return
-  # One at a time: they load the machine, and some measure.
-  cargo test -p suda-tests --features foundationdb --test cluster_load -- --nocapture --test-threads 1
+  scripts/rust-tests.sh --of-foundationdb "$logs/build.json" "$logs/foundationdb"
 }
 
 # What failed in a step: the tests' names, seeds and servers' logs, and its last words.
 explain() {
   local log=$logs/$1.log
   echo "== $1"
-  [ "$1" != tests ] || log=$(ls "$logs"/tests/*.failed 2>/dev/null)
+  [ ! -d "$logs/$1" ] || log=$(ls "$logs/$1"/*.failed 2>/dev/null)
   [ -n "$log" ] || log=$logs/$1.log
   # shellcheck disable=SC2086 # there may be several
   sed -nE 's/^(test .* \.\.\. FAILED)$/  \1/p; s/^(not ok .*)/  \1/p; s/.*((SUDA_[A-Z_]*SEED=|seed[ =:]*)[0-9]+).*/  \1/p; s/^(the node.s log: .*)/  \1/p' $log | sort -u
@@ -126,21 +112,29 @@ explain() {
   done
 }
 
-scripts/packages.sh || exit
-step format format
-step wasm32 wasm32
-if step build build; then
+# What is built links with FoundationDB's client library, or with its stand-in.
+link() {
+  local library
+  library=$(scripts/find-foundationdb.sh || scripts/foundationdb-stand-in.sh) && eval "$library"
+}
+
+run_all() {
+  step packages scripts/packages.sh && link || return
+  step format format
+  step wasm32 wasm32
+  step build build || return
   {
     step package package
     step browser browser
   } &
-  browsing=$!
+  local browsing=$!
   step documentation documentation &
-  documenting=$!
+  local documenting=$!
   step tests tests
   wait "$browsing" "$documenting"
   step foundationdb foundationdb
-fi
+}
+run_all
 
 echo
 failed=()
@@ -151,12 +145,13 @@ done
 for name in "${failed[@]}"; do explain "$name"; done
 echo
 for name in "${STEPS[@]}"; do
-  if [ -e "$logs/$name.outcome" ]; then describe "$name"; echo; elif [[ $wanted == *" $name "* ]]; then printf '%-14s not run\n' "$name"; fi
+  if [ -e "$logs/$name.outcome" ]; then describe "$name"; echo; elif [[ $wanted == *" $name "* ]]; then printf '%-14s not run\n' "$name"; failed+=("$name"); fi
 done
-# Tests that say themselves why they can't run here.
+# What a step has left out, and tests that say themselves why they can't run here.
+sed -nE 's/^without (.*)/skipped: \1/p' "$logs"/{format,build}.log 2>/dev/null
 sed -nE 's/^ok [0-9]+ - (.*) # SKIP (.*)/skipped: \1: \2/p' "$logs/browser.log" 2>/dev/null
 # Of all runners: Rust's, and Node.js'.
-cat "$logs"/tests/*.log "$logs"/tests/*.failed "$logs"/{browser,documentation,foundationdb}.log 2>/dev/null | awk -v seconds=$SECONDS '
+cat "$logs"/{tests,foundationdb}/*.{log,failed} "$logs"/{browser,documentation}.log 2>/dev/null | awk -v seconds=$SECONDS '
   /^test result:/ { passed += $4; failed += $6 }
   /^# pass / { passed += $3 }
   /^# fail / { failed += $3 }
