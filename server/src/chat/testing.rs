@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use proptest::test_runner::Config as ProptestConfig;
 use suda_schema::UserId;
 
 use super::accounts::SignUp;
@@ -32,6 +33,12 @@ impl Bell for Rung {
     fn ring(&self, topic: Topic) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(topic);
     }
+}
+
+/// How many cases a property has. `PROPTEST_CASES` changes it in proportion to its own default.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: (usual * default.cases / 256).max(1), ..default }
 }
 
 /// The default configuration, with passwords that cost nothing.

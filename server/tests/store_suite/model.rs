@@ -79,6 +79,8 @@ pub(crate) fn racing(store: &Store, cases: u32) {
 fn run(store: &Store, cases: u32, execute: impl Fn(&Runtime, &Store, Program) -> Vec<Record>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let case = AtomicU32::new(0);
+    // More or fewer by `PROPTEST_CASES`, in proportion to its default.
+    let cases = (cases * Config::default().cases / 256).max(1);
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&program(), |program| {
         // An empty store for each.

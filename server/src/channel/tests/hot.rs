@@ -94,14 +94,7 @@ impl Nodes {
     async fn send(&self, at: usize, id: u128) -> Result<Ack, WireError> {
         let send = Send { client_msg_id: ClientMsgId(id.to_be_bytes()), op: message(&format!("{id}")) };
         let publish = Publish { user: self.users[at], device: DeviceId(1), send };
-        loop {
-            match self.hubs[at].publish(self.channel, publish.clone()).await {
-                Err(error) if error.code.retry() == suda_schema::error::Retry::Later => {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                result => return result,
-            }
-        }
+        until_known(&self.hubs[at], self.channel, publish).await
     }
 
     /// Some senders on each of these nodes, each with one send after the other: what was acknowledged.

@@ -91,15 +91,7 @@ impl World {
 
     /// Sends until it is known what became of it, as a client would.
     async fn send(&self, by: usize, op: Op) -> Result<Ack, WireError> {
-        let publish = self.publish(by, op);
-        loop {
-            match self.hubs.publish(self.channel, publish.clone()).await {
-                Err(error) if error.code.retry() == suda_schema::error::Retry::Later => {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                result => return result,
-            }
-        }
+        until_known(&self.hubs, self.channel, self.publish(by, op)).await
     }
 
     async fn say(&self, by: usize, text: &str) -> Seq {
@@ -141,13 +133,31 @@ fn delete(target: Seq) -> Op {
 
 /// Tries until the store does it.
 async fn insist<T, E>(op: impl AsyncFn(u32) -> Result<T, E>) -> T {
-    let mut tried = 0;
-    loop {
-        match op(tried).await {
-            Ok(done) => return done,
-            Err(_) => tried += 1,
+    soon("an operation over a faulty store", async {
+        let mut tried = 0;
+        loop {
+            match op(tried).await {
+                Ok(done) => return done,
+                Err(_) => tried += 1,
+            }
         }
-    }
+    })
+    .await
+}
+
+/// Publishes until it is known what became of it.
+async fn until_known(hubs: &Hubs, channel: ChannelId, publish: Publish) -> Result<Ack, WireError> {
+    soon("a send", async {
+        loop {
+            match hubs.publish(channel, publish.clone()).await {
+                Err(error) if error.code.retry() == suda_schema::error::Retry::Later => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                result => return result,
+            }
+        }
+    })
+    .await
 }
 
 /// Within the time that anything may take.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::chat::testing::cases;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -144,9 +145,12 @@ async fn run(steps: Vec<Step>, faults: Faults, tail_entries_max: usize) {
 
 /// What another node does.
 async fn elsewhere(world: Arc<World>, sends: Vec<Publish>) {
-    while world.chat.append(world.channel, &sends).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    soon("an append of another node", async {
+        while world.chat.append(world.channel, &sends).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
 }
 
 async fn change(world: &World, kind: u8, target: usize) -> Op {
@@ -192,14 +196,8 @@ async fn check_log(world: &World, head: Seq) {
     }
 }
 
-/// A few dozen cases; more by `PROPTEST_CASES`, where the default is 256.
-fn config() -> ProptestConfig {
-    let default = ProptestConfig::default();
-    ProptestConfig { cases: default.cases / 10, max_shrink_iters: 200, ..default }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..cases(25) })]
 
     #[test]
     fn every_attachment_sees_exactly_the_contiguous_sequence(

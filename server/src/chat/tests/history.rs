@@ -7,7 +7,7 @@ use suda_schema::limits::ENTRIES_BYTES_TARGET;
 
 use super::*;
 use crate::chat::history::StoredPage;
-use crate::chat::testing::NOW_MS;
+use crate::chat::testing::{NOW_MS, cases};
 
 impl World {
     async fn page(&self, channel: ChannelId, at: HistoryAt, limit: u16) -> (Vec<u64>, bool, bool) {
@@ -193,7 +193,7 @@ async fn history_is_for_members() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 10, ..ProptestConfig::default() })]
+    #![proptest_config(cases(25))]
 
     /// Whatever the sizes and limits: going through a log or a thread page by page, either way, shows each entry once,
     /// and a page around an entry is one piece of the whole.

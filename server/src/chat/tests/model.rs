@@ -11,6 +11,7 @@ use suda_schema::error::Retry;
 
 use super::*;
 use crate::chat::append::AppendOutcome;
+use crate::chat::testing::cases;
 use crate::store::Faults;
 
 const USERS: usize = 4;
@@ -64,7 +65,7 @@ fn faults() -> impl Strategy<Value = Faults> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 5, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..cases(50) })]
 
     #[test]
     fn the_log_explains_everything(rounds in prop::collection::vec(prop::collection::vec(turn(), 1..12), 1..12), faults in faults()) {
