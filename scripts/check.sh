@@ -21,6 +21,8 @@ targets=(--lib --bins)
 # As `make test` does it: what one has compiled, the other need not.
 scripts/linted-cargo.sh test --no-run "${targets[@]}" --message-format json-render-diagnostics |
   grep -E '"kind":\["(lib|bin)"' | grep -E "\"manifest_path\":\"$PWD/($(tr '\n' '|' <<<"$crates" | sed 's/|$//'))/Cargo.toml\"" >"$logs/build.json"
+library=$(scripts/find-foundationdb.sh || scripts/foundationdb-stand-in.sh)
+eval "$library"
 # One seed each, and fewer cases: `make test` has more, `make soak` many.
 export SUDA_CLUSTER_SEEDS=1 SUDA_HOT_SEEDS=1 PROPTEST_CASES=50
 if ! scripts/rust-tests.sh "$logs/build.json" "$logs/tests"; then

@@ -5,13 +5,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-folder=$(realpath -m "${CARGO_TARGET_DIR:-target}")/foundationdb-stand-in
+version=$(sed -nE 's/^foundationdb = .*"fdb-([0-9])_([0-9])".*/\1\20/p' Cargo.toml)
+folder=$(realpath -m "${CARGO_TARGET_DIR:-target}")/foundationdb-stand-in/$version
 if [ ! -e "$folder/libfdb_c.so" ]; then
   mkdir -p "$folder"
   # The headers that the crate brings along.
   host=$(rustc -vV | sed -n 's/^host: //p')
   crate=$(cargo metadata --format-version 1 --all-features --filter-platform "$host" | grep -oE '"manifest_path":"[^"]*/foundationdb-sys-[^"]*/Cargo\.toml"' | cut -d'"' -f4)
-  version=$(sed -nE 's/^foundationdb = .*"fdb-([0-9])_([0-9])".*/\1\20/p' Cargo.toml)
   {
     printf '#include <stdio.h>\n#include <stdlib.h>\n'
     grep -ohE '\bfdb_[a-z0-9_]+\(' "$(dirname "$crate")/include/$version"/*.h | tr -d '(' | sort -u |
