@@ -322,8 +322,10 @@ async fn a_node_that_stood_still_knows_before_others_do_and_is_fenced_when_they_
     // It stands still: nothing of it runs but what others ask it to do.
     let (cluster, chat) = (a.cluster.clone(), a.chat.clone());
     a.kill().await;
-    tokio::time::sleep(Duration::from_millis(7_600)).await;
+    // All that it has heard of its lease is from before.
+    tokio::time::sleep(ClusterConfig::default().current_for()).await;
     assert!(!chat.peers().is_current());
+    assert!(rows_lease(&store, 1).await.is_some(), "nobody else knows yet");
     let b = TestNode::join(&store, 2).await;
     until("it is taken for dead", async || rows_lease(&store, 1).await.is_none()).await;
     assert!(matches!(append(&chat, channel, one).await, Err(ChatError::Store(StoreError::Fenced { .. }))));

@@ -6,12 +6,16 @@ use futures_util::future::{BoxFuture, join_all};
 use std::collections::BTreeSet;
 use suda_schema::ErrorCode;
 use suda_schema::control::Typing;
+use tokio::time::Instant;
 
 use super::*;
 use crate::chat::hot::{Beside, Lead};
 use crate::chat::log::PageLimit;
 use crate::chat::{Alone, Peers, Tx};
 use crate::store::keys;
+
+/// Within this time a node has begun to lead, or has noticed that it leads for nobody, which it looks for every 5 s.
+const DECIDED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A number among others; who is told of what is left to [`AllHubs`].
 struct Numbered(u16);
@@ -175,8 +179,9 @@ async fn one_node_appends_for_all() {
 
     // One that leads for itself only is of no use.
     assert!(nodes.lead().await.is_some());
-    let mut round = 2;
+    let (mut round, since) = (2, Instant::now());
     while nodes.lead().await.is_some() {
+        assert!(since.elapsed() < DECIDED_WITHIN, "it leads for nobody, and does not stop");
         nodes.write(0..1, 1, 20, round).await;
         round += 1;
     }
@@ -204,8 +209,9 @@ async fn who_does_not_answer_leads_no_longer() {
 async fn who_stops_gives_the_lead_up_so_that_nobody_waits() {
     let nodes = Nodes::new(2, slow(4)).await;
     let mut acked = BTreeMap::new();
-    let mut round = 1;
+    let (mut round, since) = (1, Instant::now());
     while nodes.lead().await.is_none() {
+        assert!(since.elapsed() < DECIDED_WITHIN, "nobody begins to lead");
         acked.extend(nodes.write(0..2, 4, 20, round).await);
         round += 1;
     }

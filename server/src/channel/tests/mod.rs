@@ -104,13 +104,15 @@ impl World {
 
     /// An attachment as a session makes one.
     async fn attach(&self, user: usize, after: Option<Seq>) -> Attachment {
-        loop {
-            let mut attachment = self.hubs.attach(self.channel, self.users[user], Codec::Binary).unwrap();
-            let Ok(summary) = self.chat.channel(self.users[user], self.channel).await else { continue };
-            let Ok(marks) = self.chat.member_marks(self.channel).await else { continue };
-            attachment.begin(summary.head, after.unwrap_or(summary.head), &marks);
-            return attachment;
-        }
+        let read = async |_| {
+            let summary = self.chat.channel(self.users[user], self.channel).await?;
+            Ok::<_, ChatError>((summary.head, self.chat.member_marks(self.channel).await?))
+        };
+        // What is sent from now on is not missed, whenever the rest is read.
+        let mut attachment = self.hubs.attach(self.channel, self.users[user], Codec::Binary).unwrap();
+        let (head, marks) = insist(read).await;
+        attachment.begin(head, after.unwrap_or(head), &marks);
+        attachment
     }
 }
 
